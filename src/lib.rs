@@ -1,0 +1,8 @@
+//! wgvision: detection and segmentation networks, trained and run in hand-written WGSL.
+//!
+//! The modules are listed in the order in which data flows; each may use only those above it.
+
+pub mod error;
+pub mod tensor;
+
+pub use error::{Error, Result};
