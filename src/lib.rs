@@ -5,4 +5,6 @@
 pub mod error;
 pub mod tensor;
 
+pub mod data;
+
 pub use error::{Error, Result};
