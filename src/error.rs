@@ -77,6 +77,14 @@ pub enum Error {
         /// What is wrong with it and what would help.
         message: String,
     },
+    /// A picture that does not decode. Training leaves it out with a counted warning, inference refuses.
+    #[error("{path}: {message}", path = path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what would help.
+        message: String,
+    },
     /// The operating system refused.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -97,6 +105,11 @@ impl Error {
     /// A problem with the contents of `path`.
     pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+
+    /// A picture at `path` that does not decode.
+    pub fn picture(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Picture { path: path.as_ref().to_path_buf(), message: message.into() }
     }
 
     /// A failed system call on `path`.

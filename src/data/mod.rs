@@ -1,3 +1,10 @@
 //! Pictures and their labels: where they come from and how they reach a network.
 
+pub mod augment;
+pub mod border;
+pub mod normalise;
+pub mod pairs;
+pub mod picture;
 pub mod rng;
+pub mod tiles;
+pub mod warp;
