@@ -6,5 +6,6 @@ pub mod error;
 pub mod tensor;
 
 pub mod data;
+pub mod metrics;
 
 pub use error::{Error, Result};

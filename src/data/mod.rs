@@ -2,9 +2,12 @@
 
 pub mod augment;
 pub mod border;
+pub mod loader;
 pub mod normalise;
 pub mod pairs;
 pub mod picture;
+pub mod rle;
 pub mod rng;
+pub mod segmentation;
 pub mod tiles;
 pub mod warp;

@@ -107,6 +107,20 @@ pub trait MaskedPictures: Send + Sync + 'static {
     fn get(&self, index: usize) -> Result<Arc<MaskedPicture>>;
 }
 
+impl<D: MaskedPictures + ?Sized> MaskedPictures for Arc<D> {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn labels(&self) -> Labels {
+        (**self).labels()
+    }
+
+    fn get(&self, index: usize) -> Result<Arc<MaskedPicture>> {
+        (**self).get(index)
+    }
+}
+
 /// A folder of picture and mask pairs, in the order of their names.
 #[derive(Debug)]
 pub struct PairFolder {
