@@ -9,3 +9,6 @@ pub mod data;
 pub mod metrics;
 
 pub use error::{Error, Result};
+pub mod gpu;
+pub mod graph;
+pub mod ops;

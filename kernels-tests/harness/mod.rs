@@ -1,0 +1,19 @@
+//! Runs an op's cases on the device and holds them against its float64 reference: values, gradients, sentinels,
+//! repeatability, and a negative control that shows the comparison can fail. Shares no code with the engine's kernels.
+
+pub mod array;
+pub mod check;
+pub mod rng;
+
+pub use array::{Array, Expected};
+pub use check::{OpSpec, check};
+pub use rng::Rng;
+
+use std::sync::OnceLock;
+use wgvision::gpu::Gpu;
+
+/// The device all kernel tests share. Without an adapter every test fails here and says what to install.
+pub fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| Gpu::open().unwrap_or_else(|e| panic!("{e}")))
+}

@@ -1,0 +1,128 @@
+//! How an op describes its work: kernels, their uniform structs, and launches over numbered slots.
+//! Plain data; nothing here touches the device.
+
+/// A compute shader of `shaders/`, with the entry point `main`.
+#[derive(Debug)]
+pub struct Kernel {
+    /// `op.what`, e.g. `conv2d.grad_weight`: its name in profiles and errors.
+    pub label: &'static str,
+    /// The file's text; lines `// uses: NAME` bring in `shaders/lib/NAME.wgsl`.
+    pub source: &'static str,
+    /// Fields of the uniform struct on the Rust side; a test holds them against the WGSL.
+    pub params: &'static [Field],
+    /// Override sets beside the defaults that the shader tests compile too.
+    pub variants: &'static [Variant],
+    /// Optional feature without which the kernel does not compile.
+    pub needs: Needs,
+}
+
+/// One set of values for a kernel's `override` constants.
+pub type Variant = &'static [(&'static str, f64)];
+
+/// Optional device feature a kernel is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// WebGPU's default limits and no optional feature.
+    Nothing,
+    /// `enable f16`.
+    F16,
+    /// `enable subgroups`.
+    Subgroups,
+}
+
+/// Name and byte offset of one member of a uniform struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Member name, the same in Rust and WGSL.
+    pub name: &'static str,
+    /// Offset in bytes.
+    pub offset: usize,
+}
+
+/// A uniform struct made by [`uniform!`](crate::uniform).
+pub trait Uniform: bytemuck::Pod {
+    /// Its members in order.
+    const FIELDS: &'static [Field];
+}
+
+/// Declares a kernel's uniform struct. Its first member is always `origin: [u32; 4]`, the workgroup at which a
+/// piece of a split dispatch starts; the recorder fills it in. Members are `u32`, `i32`, `f32`, or arrays of four of them,
+/// which must start at a multiple of 16 bytes. The struct is padded to 16 bytes by hand (a compile error says so).
+#[macro_export]
+macro_rules! uniform {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
+        $vis struct $name {
+            /// First workgroup of this piece; filled in by the recorder.
+            pub origin: [u32; 4],
+            $($(#[$fdoc])* pub $field: $ty,)*
+        }
+        impl $crate::gpu::Uniform for $name {
+            const FIELDS: &'static [$crate::gpu::Field] = &[
+                $crate::gpu::Field { name: "origin", offset: 0 },
+                $($crate::gpu::Field { name: stringify!($field), offset: std::mem::offset_of!($name, $field) },)*
+            ];
+        }
+        const _: () = assert!(size_of::<$name>() % 16 == 0, "pad the uniform struct to a multiple of 16 bytes");
+    };
+}
+
+/// A tensor of the node being launched. Binding 0 is the uniform; slots are bound from 1 on, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Input `i` of the node.
+    Input(usize),
+    /// Output `i` of the node.
+    Output(usize),
+    /// Scratch `i` that the op asked for.
+    Scratch(usize),
+}
+
+/// Estimated work, for pacing and for benchmarks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Floating-point operations (a multiply-add is two).
+    pub flops: u64,
+    /// Bytes read and written at least once.
+    pub bytes: u64,
+}
+
+/// One dispatch of a kernel.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Which kernel.
+    pub kernel: &'static Kernel,
+    /// Values of its `override` constants; those not named keep their defaults.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// The uniform struct's bytes; the first sixteen are the origin.
+    pub params: Vec<u8>,
+    /// Bindings 1, 2, ...
+    pub slots: Vec<Slot>,
+    /// Workgroups in x, y and z. Any size: the recorder splits what the device or the time budget refuses.
+    pub groups: [u32; 3],
+    /// Estimated work of the whole launch.
+    pub cost: Cost,
+}
+
+impl Launch {
+    /// A launch of `kernel` with `params` over `slots`.
+    pub fn new<P: Uniform>(kernel: &'static Kernel, params: P, slots: Vec<Slot>, groups: [u32; 3]) -> Self {
+        debug_assert_eq!(kernel.params, P::FIELDS, "{}: uniform struct of another kernel", kernel.label);
+        let params = bytemuck::bytes_of(&params).to_vec();
+        Self { kernel, overrides: Vec::new(), params, slots, groups, cost: Cost::default() }
+    }
+
+    /// Sets `override` constants.
+    pub fn with(mut self, overrides: &[(&'static str, f64)]) -> Self {
+        self.overrides.extend_from_slice(overrides);
+        self
+    }
+
+    /// Sets the estimated work.
+    pub fn costing(mut self, flops: u64, bytes: u64) -> Self {
+        self.cost = Cost { flops, bytes };
+        self
+    }
+}

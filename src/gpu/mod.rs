@@ -1,0 +1,178 @@
+//! The GPU: adapter, device, pipelines, memory, recording, timing, read-back.
+//!
+//! This folder is the only one that names `wgpu`. Above it, work is described by [`Launch`]es over
+//! [`Region`]s, which know nothing of the backend. It decides nothing about what is computed.
+
+mod adapter;
+mod buffer;
+mod error;
+mod kernel;
+mod pace;
+mod pipeline;
+mod program;
+mod shader;
+mod timing;
+
+pub use adapter::{AdapterFacts, adapters};
+pub use buffer::{Buffer, PendingRead, Region};
+pub use kernel::{Cost, Field, Kernel, Launch, Needs, Slot, Uniform, Variant};
+pub use pace::Pace;
+pub use program::{Command, Program, Report};
+pub use shader::{join, library_piece, specialise};
+pub use timing::NodeTime;
+
+use crate::{Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What kind of device runs the kernels; the static rules that choose variants look at this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// A card with memory of its own.
+    Discrete,
+    /// A GPU that shares memory with the processor.
+    Integrated,
+    /// A software rasteriser such as llvmpipe or WARP.
+    Software,
+}
+
+/// What an op may know of the device when it chooses a kernel.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Kind of device.
+    pub kind: DeviceKind,
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Subgroup operations in shaders.
+    pub subgroups: bool,
+    /// Largest workgroup, in invocations.
+    pub max_invocations: u32,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: u32,
+    /// Largest storage binding in bytes.
+    pub max_binding: u64,
+}
+
+/// How the engine opens its device.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Part of the adapter's name, or its index in `wgvision info`. `None`: `WGVISION_ADAPTER`, else the best.
+    pub adapter: Option<String>,
+    /// Turn wgpu's injected bounds checks on. `WGVISION_CHECKED=1` does the same.
+    pub checked: bool,
+    /// Keep compiled pipelines off the disk. `WGVISION_PIPELINE_CACHE=0` does the same.
+    pub no_disk_cache: bool,
+}
+
+/// An open device. Clones share it.
+#[derive(Clone)]
+pub struct Gpu(Arc<Inner>);
+
+struct Inner {
+    facts: AdapterFacts,
+    profile: Profile,
+    checked: bool,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pipelines: pipeline::Pipelines,
+    faults: Arc<error::Faults>,
+    counters: Counters,
+}
+
+/// How often the host talked to the device since it was opened.
+#[derive(Default)]
+struct Counters {
+    submissions: AtomicU64,
+    dispatches: AtomicU64,
+    read_backs: AtomicU64,
+    waits: AtomicU64,
+}
+
+impl Gpu {
+    /// Opens the best adapter, or the one that `WGVISION_ADAPTER` names.
+    pub fn open() -> Result<Self> {
+        Self::open_with(&Options::default())
+    }
+
+    /// Opens an adapter. Fails when none answers or none matches.
+    pub fn open_with(options: &Options) -> Result<Self> {
+        let (adapter, facts) = adapter::choose(options.adapter.as_deref())?;
+        let (device, queue) = adapter::request_device(&adapter, &facts)?;
+        let faults = error::Faults::watch(&device);
+        let limits = device.limits();
+        let features = device.features();
+        let profile = Profile {
+            kind: facts.kind,
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            max_invocations: limits.max_compute_invocations_per_workgroup,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            max_binding: limits.max_storage_buffer_binding_size,
+        };
+        let env = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
+        let checked = options.checked || env("WGVISION_CHECKED", "1");
+        let on_disk = !(options.no_disk_cache || env("WGVISION_PIPELINE_CACHE", "0"));
+        let pipelines = pipeline::Pipelines::new(&device, &adapter.get_info(), on_disk);
+        let counters = Counters::default();
+        Ok(Self(Arc::new(Inner { facts, profile, checked, device, queue, pipelines, faults, counters })))
+    }
+
+    /// The adapter that was chosen.
+    pub fn facts(&self) -> &AdapterFacts {
+        &self.0.facts
+    }
+
+    /// What ops may know of the device.
+    pub fn profile(&self) -> &Profile {
+        &self.0.profile
+    }
+
+    /// Whether wgpu's injected bounds checks are on.
+    pub fn checked(&self) -> bool {
+        self.0.checked
+    }
+
+    /// Number of compute pipelines compiled so far.
+    pub fn pipelines_compiled(&self) -> usize {
+        self.0.pipelines.compiled()
+    }
+
+    /// Bytes that bound regions must be aligned to.
+    pub fn alignment(&self) -> u64 {
+        u64::from(self.0.device.limits().min_storage_buffer_offset_alignment).max(16)
+    }
+
+    /// Largest buffer in bytes.
+    pub fn max_buffer(&self) -> u64 {
+        self.0.device.limits().max_buffer_size
+    }
+
+    /// Waits until everything submitted has run. Counted as a wait.
+    pub fn wait(&self) -> Result<()> {
+        self.0.counters.waits.fetch_add(1, Ordering::Relaxed);
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// Lets finished read-backs and timings arrive, without blocking.
+    pub fn tick(&self) -> Result<()> {
+        self.poll(wgpu::PollType::Poll)
+    }
+
+    /// Fails if the device was lost or reported an error since the last call.
+    pub fn check(&self) -> Result<()> {
+        self.0.faults.check()
+    }
+
+    fn poll(&self, kind: wgpu::PollType) -> Result<()> {
+        let polled = self.0.device.poll(kind);
+        self.check()?;
+        polled.map(|_| ()).map_err(|e| Error::Device(e.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gpu({})", self.0.facts.name)
+    }
+}

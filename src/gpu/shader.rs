@@ -1,0 +1,119 @@
+//! Joins a kernel's text with the pieces of `shaders/lib` it names, and specialises it for in-place use.
+//!
+//! Nothing is generated: every file is WGSL as it stands. Two rewrites are made on storage declarations only, because
+//! WebGPU tracks whole buffers: planned tensors share one buffer, so inputs are bound as `read_write`; and a
+//! tensor that an op overwrites in place is bound once, under the output's name.
+
+use std::borrow::Cow;
+
+/// `shaders/lib`, by name.
+const LIBRARY: &[(&str, &str)] = &[
+    ("activation", include_str!("../../shaders/lib/activation.wgsl")),
+    ("hash", include_str!("../../shaders/lib/hash.wgsl")),
+];
+
+/// The text of `shaders/lib/NAME.wgsl`, if there is one.
+pub fn library_piece(name: &str) -> Option<&'static str> {
+    LIBRARY.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+}
+
+/// The kernel's text behind the library pieces it names (`// uses: activation, hash`), each once, in order of first use.
+/// `enable` directives move to the front, where WGSL wants them. Panics on an unknown piece: the files ship with the crate.
+pub fn join(source: &str) -> String {
+    let mut names = Vec::new();
+    collect(source, &mut names);
+    let mut text = String::new();
+    let pieces: Vec<&str> = names.iter().map(|n| library_piece(n).expect("piece exists")).chain([source]).collect();
+    for piece in &pieces {
+        for line in piece.lines().filter(|l| l.starts_with("enable ")) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    for piece in &pieces {
+        for line in piece.lines().filter(|l| !l.starts_with("enable ")) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn collect(source: &str, names: &mut Vec<String>) {
+    for line in source.lines() {
+        let Some(list) = line.strip_prefix("// uses:") else { continue };
+        for name in list.split(',').map(str::trim) {
+            let piece = library_piece(name).unwrap_or_else(|| panic!("shaders/lib has no piece named '{name}'"));
+            if !names.iter().any(|n| n == name) {
+                collect(piece, names);
+                names.push(name.to_string());
+            }
+        }
+    }
+}
+
+/// Rewrites storage declarations: all become `read_write`, and for each pair `(read, written)` of `aliases`
+/// (binding numbers) the first declaration goes and its uses take the second's name.
+pub fn specialise(joined: &str, aliases: &[(u32, u32)]) -> String {
+    let mut text = joined.replace("var<storage, read>", "var<storage, read_write>");
+    for &(read, written) in aliases {
+        let (line, from) = declaration(&text, read);
+        let (_, to) = declaration(&text, written);
+        let (line, from, to) = (line.to_string(), from.to_string(), to.to_string());
+        text = text.replace(&line, "");
+        text = rename_accesses(&text, &from, &to);
+    }
+    text
+}
+
+/// The declaration line of a storage binding of group 0 and the name it declares.
+fn declaration(text: &str, binding: u32) -> (&str, &str) {
+    let mark = format!("@binding({binding}) var<storage");
+    let line = text.lines().find(|l| l.contains(&mark)).unwrap_or_else(|| panic!("no storage binding {binding}"));
+    let name = line.split('>').nth(1).and_then(|rest| rest.split(':').next()).expect("`var<...> name: type;`");
+    (line, name.trim())
+}
+
+/// Replaces `from[` by `to[` where `from` is a whole identifier.
+fn rename_accesses(text: &str, from: &str, to: &str) -> String {
+    let pattern = format!("{from}[");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&pattern) {
+        let before = rest[..at].chars().next_back();
+        let whole = !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        out.push_str(&rest[..at]);
+        out.push_str(if whole { to } else { from });
+        out.push('[');
+        rest = &rest[at + pattern.len()..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// First line of a text, for error messages.
+pub(super) fn first_line(text: &str) -> Cow<'_, str> {
+    text.lines().next().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "@group(0) @binding(1) var<storage, read> x: array<f32>;\n\
+                          @group(0) @binding(2) var<storage, read_write> y: array<f32>;\n\
+                          fn f(i: u32) { y[i] = x[i] + max[x[i]] + p.x[0]; }\n";
+
+    #[test]
+    fn an_alias_is_bound_once() {
+        let text = specialise(SOURCE, &[(1, 2)]);
+        assert!(!text.contains("@binding(1)"));
+        assert!(text.contains("y[i] = y[i] + max[y[i]] + p.x[0];"), "{text}");
+    }
+
+    #[test]
+    fn pieces_come_once_and_first() {
+        let text = join("// uses: hash\n// uses: hash\nfn main_body() {}\n");
+        assert_eq!(text.matches("fn pcg").count(), 1);
+    }
+}

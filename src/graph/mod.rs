@@ -1,0 +1,22 @@
+//! The static graph: build it, differentiate it, plan its memory, run it.
+//!
+//! ```text
+//! build.rs -> grad.rs -> fuse.rs -> plan.rs -> memory.rs -> exec.rs
+//! nodes       backward   inference  schedule    offsets      commands, runs
+//! ```
+//! Knows ops only through [`Op`](crate::ops::Op); names no op except the sum that accumulates gradients.
+
+mod build;
+mod exec;
+mod grad;
+mod memory;
+mod plan;
+mod single;
+mod variables;
+
+pub use build::{Graph, Kind, Node};
+pub use exec::{Executable, Run};
+pub use memory::MemoryPlan;
+pub use plan::{Options, Plan};
+pub use single::{Single, run_entry, run_op, run_op_checked};
+pub use variables::Variables;

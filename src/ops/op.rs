@@ -1,0 +1,216 @@
+//! [`Op`], the one trait through which the graph, the planner and the executor know ops.
+
+use crate::gpu::{Cost, Launch, Profile};
+use crate::tensor::{Tensor, TensorType};
+use crate::{Error, Result};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A shared op: nodes of a graph and its copies refer to the same attributes.
+pub type OpRef = Arc<dyn Op>;
+
+/// A tensor in a graph: output `slot` of node `node`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value {
+    /// Index of the node that makes it.
+    pub node: usize,
+    /// Which of the node's outputs.
+    pub slot: usize,
+}
+
+/// An operation on tensors: its attributes are the fields of the type that implements this.
+pub trait Op: Debug + Send + Sync {
+    /// The registry's name, e.g. `conv2d`.
+    fn name(&self) -> &'static str;
+
+    /// Types of the outputs, or what is wrong with the inputs (`node` is the node's name for the message).
+    fn infer(&self, node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>>;
+
+    /// The kernels to run, in order, and the scratch they need. Decided from types and device alone. Empty for views.
+    fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work>;
+
+    /// Emits the nodes that compute the gradients of the inputs, one entry for each input (`None`: not wanted,
+    /// or no gradient flows there). Ops without a gradient return [`Error::NotDifferentiable`] with the reason.
+    fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>>;
+
+    /// Pairs (input, output) that may share memory: every kernel reads an element of the input only in the invocation
+    /// that writes the same element of the output, and both bindings have one WGSL type.
+    fn in_place(&self) -> &'static [(usize, usize)] {
+        &[]
+    }
+
+    /// The output is the first input under another shape; no kernel runs.
+    fn is_view(&self) -> bool {
+        false
+    }
+
+    /// Multiply-adds of one run, for `summary`. Zero where there are none worth counting.
+    fn multiply_adds(&self, _inputs: &[TensorType], _outputs: &[TensorType]) -> u64 {
+        0
+    }
+
+    /// The same op with `epilogue` applied to its result before it is stored, or `None` if it cannot. Bias, scale and
+    /// residual arrive as further inputs, appended after the present ones in the order of absorption.
+    fn absorb(&self, _epilogue: &Epilogue) -> Option<OpRef> {
+        None
+    }
+
+    /// What this op is to the one before it, if that one can absorb it.
+    fn as_epilogue(&self) -> Option<Epilogue> {
+        None
+    }
+}
+
+/// Something a convolution can do to its result before storing it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Epilogue {
+    /// Evaluation-mode batch norm over the channels: inputs are (x, weight, bias, mean, variance).
+    BatchNorm {
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// Adds a vector over the channels.
+    Bias,
+    /// Adds a tensor of the result's shape.
+    Residual,
+    /// Applies a function to each element.
+    Activation(Activation),
+}
+
+/// Elementwise functions that kernels can apply to their result; `shaders/lib/activation.wgsl` has the other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Activation {
+    /// Leaves the value alone.
+    #[default]
+    None,
+    /// max(v, 0).
+    Relu,
+    /// v where positive, slope * v elsewhere.
+    Leaky(f32),
+    /// v * sigmoid(v).
+    Silu,
+    /// 1 / (1 + exp(-v)).
+    Sigmoid,
+}
+
+impl Activation {
+    /// The code and the slope that the WGSL side takes.
+    pub fn code(self) -> (u32, f32) {
+        match self {
+            Self::None => (0, 0.0),
+            Self::Relu => (1, 0.0),
+            Self::Leaky(slope) => (2, slope),
+            Self::Silu => (3, 0.0),
+            Self::Sigmoid => (4, 0.0),
+        }
+    }
+}
+
+/// What [`Op::launches`] may look at.
+pub struct LaunchCx<'a> {
+    /// Types of the inputs.
+    pub inputs: &'a [TensorType],
+    /// Types of the outputs, as [`Op::infer`] gave them.
+    pub outputs: &'a [TensorType],
+    /// The device.
+    pub profile: &'a Profile,
+}
+
+/// The kernels of one node.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Launches, in order.
+    pub launches: Vec<Launch>,
+    /// Bytes of each scratch tensor the launches name.
+    pub scratch: Vec<u64>,
+}
+
+impl Work {
+    /// One launch, no scratch.
+    pub fn one(launch: Launch) -> Self {
+        Self { launches: vec![launch], scratch: Vec::new() }
+    }
+}
+
+impl LaunchCx<'_> {
+    /// Bytes read and written at least once by a node that touches everything: all inputs and outputs.
+    pub fn traffic(&self) -> u64 {
+        self.inputs.iter().chain(self.outputs).map(TensorType::bytes).sum()
+    }
+
+    /// Cost of an elementwise node: `per_element` operations on each element of the first output.
+    pub fn elementwise(&self, per_element: u64) -> Cost {
+        Cost { flops: per_element * self.outputs[0].elements() as u64, bytes: self.traffic() }
+    }
+}
+
+/// Where gradient rules put their nodes. The graph implements it.
+pub trait Emit {
+    /// Adds a node and returns its outputs.
+    fn emit(&mut self, op: OpRef, inputs: &[Value]) -> Result<Vec<Value>>;
+    /// Adds a constant tensor.
+    fn constant(&mut self, value: Tensor) -> Value;
+    /// Type of a value.
+    fn ty(&self, value: Value) -> TensorType;
+}
+
+/// What [`Op::grad`] works with: the node's inputs and outputs, and the gradients that arrived at the outputs.
+pub struct GradCx<'a> {
+    /// Name of the node, for errors.
+    pub node: &'a str,
+    /// Where the new nodes go.
+    pub graph: &'a mut dyn Emit,
+    /// Inputs of the node.
+    pub inputs: &'a [Value],
+    /// Outputs of the node.
+    pub outputs: &'a [Value],
+    /// Gradients with respect to the outputs; `None` where nothing depends on an output.
+    pub grads: &'a [Option<Value>],
+    /// Whether the gradient of each input is wanted.
+    pub wanted: &'a [bool],
+}
+
+impl GradCx<'_> {
+    /// Adds a node with one output.
+    pub fn emit(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value> {
+        Ok(self.graph.emit(Arc::new(op), inputs)?[0])
+    }
+
+    /// Adds a node and returns all its outputs.
+    pub fn emit_all(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.graph.emit(Arc::new(op), inputs)
+    }
+
+    /// The gradient of the first output. Panics if there is none: rules are only called when some gradient arrived,
+    /// so this is for ops of one differentiable output.
+    pub fn grad(&self) -> Value {
+        self.grads[0].expect("a gradient arrived at the output")
+    }
+
+    /// Type of a value.
+    pub fn ty(&self, value: Value) -> TensorType {
+        self.graph.ty(value)
+    }
+
+    /// The error of an op that has no gradient.
+    pub fn not_differentiable<T>(&self, op: &str, why: &str) -> Result<T> {
+        Err(Error::NotDifferentiable { op: op.into(), node: self.node.into(), why: why.into() })
+    }
+}
+
+/// A shape error that names op, node and input: `relu 'act': x: expected f32, got u32(3, 4)`.
+pub fn shape_error(
+    op: &str,
+    node: &str,
+    what: impl Into<String>,
+    expected: impl ToString,
+    got: impl ToString,
+) -> Error {
+    Error::Shape {
+        op: op.into(),
+        node: node.into(),
+        what: what.into(),
+        expected: expected.to_string(),
+        got: got.to_string(),
+    }
+}
