@@ -5,10 +5,12 @@
 pub mod error;
 pub mod tensor;
 
+pub mod gpu;
+pub mod ops;
+
+pub mod graph;
+
 pub mod data;
 pub mod metrics;
 
 pub use error::{Error, Result};
-pub mod gpu;
-pub mod graph;
-pub mod ops;
