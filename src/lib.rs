@@ -11,6 +11,7 @@ pub mod ops;
 pub mod graph;
 
 pub mod data;
+pub mod draw;
 pub mod metrics;
 
 pub use error::{Error, Result};
