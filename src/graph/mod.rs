@@ -8,10 +8,12 @@
 
 mod build;
 mod exec;
+mod fuse;
 mod grad;
 mod memory;
 mod plan;
 mod single;
+mod summary;
 mod variables;
 
 pub use build::{Graph, Kind, Node};
@@ -19,4 +21,5 @@ pub use exec::{Executable, Run};
 pub use memory::MemoryPlan;
 pub use plan::{Options, Plan};
 pub use single::{Single, run_entry, run_op, run_op_checked};
+pub use summary::{Layer, megabytes, thousands};
 pub use variables::Variables;

@@ -55,8 +55,14 @@ pub trait Op: Debug + Send + Sync {
         None
     }
 
+    /// For ops with a weight and perhaps a bias as inputs 1 and 2: the op that folds a following evaluation-mode batch norm into
+    /// them, (weight, [bias], bn weight, bn bias, mean, variance) -> (weight, bias), and this op with a bias.
+    fn fold_batch_norm(&self, _eps: f32) -> Option<(OpRef, OpRef)> {
+        None
+    }
+
     /// What this op is to the one before it, if that one can absorb it.
-    fn as_epilogue(&self) -> Option<Epilogue> {
+    fn as_epilogue(&self, _inputs: &[TensorType]) -> Option<Epilogue> {
         None
     }
 }

@@ -62,7 +62,7 @@ impl Op for Add {
         &[(0, 0), (1, 0)]
     }
 
-    fn as_epilogue(&self) -> Option<Epilogue> {
+    fn as_epilogue(&self, _inputs: &[TensorType]) -> Option<Epilogue> {
         Some(Epilogue::Residual)
     }
 }

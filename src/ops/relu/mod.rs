@@ -67,7 +67,7 @@ impl Op for Relu {
         &[(0, 0)]
     }
 
-    fn as_epilogue(&self) -> Option<Epilogue> {
+    fn as_epilogue(&self, _inputs: &[TensorType]) -> Option<Epilogue> {
         Some(Epilogue::Activation(Activation::Relu))
     }
 }
