@@ -2,12 +2,15 @@
 
 pub mod augment;
 pub mod border;
+pub mod cache;
 pub mod loader;
 pub mod normalise;
 pub mod pairs;
+mod palette;
 pub mod picture;
 pub mod rle;
 pub mod rng;
+pub mod schedule;
 pub mod segmentation;
 pub mod tiles;
 pub mod warp;

@@ -3,14 +3,15 @@
 //! The folder holds `images/SPLIT/x.png` beside `masks/SPLIT/x.png`, or the same without splits. What the grey
 //! values of a mask mean is said by [`Labels`]. Knows nothing of augmentation or batches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::picture::{is_picture, picture_size, read_mask, read_picture};
+use super::rng::Rng;
 use crate::{Error, Result};
 
 /// The class value of pixels that take no part in losses or metrics.
@@ -163,6 +164,20 @@ impl PairFolder {
         (&self.pairs[index].0, &self.pairs[index].1)
     }
 
+    /// Two parts, for data that comes without a split: what remains, and a random `share` (0 to 1, rounded up) to be
+    /// held out. The same for the same names and seed.
+    pub fn divide(self, share: f64, seed: u64) -> (Self, Self) {
+        let mut order: Vec<usize> = (0..self.pairs.len()).collect();
+        Rng::new(seed).shuffle(&mut order);
+        let count = (self.pairs.len() as f64 * share.clamp(0.0, 1.0)).ceil() as usize;
+        let held: HashSet<usize> = order.into_iter().take(count).collect();
+        let part = |wanted: bool| {
+            let chosen = self.pairs.iter().enumerate().filter(|(i, _)| held.contains(i) == wanted);
+            Self { pairs: chosen.map(|(_, pair)| pair.clone()).collect(), labels: self.labels }
+        };
+        (part(false), part(true))
+    }
+
     /// Width and height of every picture as its header has them; unreadable ones are left out.
     pub fn sizes(&self) -> Vec<(u32, u32)> {
         self.pairs.iter().filter_map(|(picture, _)| picture_size(picture).ok()).collect()
@@ -195,48 +210,6 @@ impl MaskedPictures for PairFolder {
         self.labels.decode(&mut mask, mask_path)?;
         let name = picture_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Arc::new(MaskedPicture { name, picture, mask }))
-    }
-}
-
-/// Keeps what `inner` gave in memory, up to a bound. What does not fit is read each time: an epoch visits every
-/// picture once, so throwing out older ones to make room would gain nothing.
-pub struct Cached<D> {
-    inner: D,
-    bound: usize,
-    kept: Mutex<(usize, HashMap<usize, Arc<MaskedPicture>>)>,
-}
-
-impl<D: MaskedPictures> Cached<D> {
-    /// At most `bound` bytes of pixels are kept.
-    pub fn new(inner: D, bound: usize) -> Self {
-        Self { inner, bound, kept: Mutex::default() }
-    }
-
-    /// What is wrapped.
-    pub fn inner(&self) -> &D {
-        &self.inner
-    }
-}
-
-impl<D: MaskedPictures> MaskedPictures for Cached<D> {
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-
-    fn labels(&self) -> Labels {
-        self.inner.labels()
-    }
-
-    fn get(&self, index: usize) -> Result<Arc<MaskedPicture>> {
-        if let Some(found) = self.kept.lock().expect("no holder panics").1.get(&index) {
-            return Ok(found.clone());
-        }
-        let fresh = self.inner.get(index)?;
-        let (used, map) = &mut *self.kept.lock().expect("no holder panics");
-        if *used + fresh.bytes() <= self.bound && map.insert(index, fresh.clone()).is_none() {
-            *used += fresh.bytes();
-        }
-        Ok(fresh)
     }
 }
 
@@ -341,17 +314,23 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_keeps_to_its_bound() {
+    fn dividing_keeps_every_pair_once() {
         let root = folder(&[0, 1]);
-        for (from, to) in [("images/train/a.png", "images/train/b.png"), ("masks/train/a.png", "masks/train/b.png")] {
-            fs::copy(root.path().join(from), root.path().join(to)).unwrap();
+        for i in 0..9 {
+            for kind in ["images/train", "masks/train"] {
+                let folder = root.path().join(kind);
+                fs::copy(folder.join("a.png"), folder.join(format!("b{i}.png"))).unwrap();
+            }
         }
-        let room_for_one = 8 * 6 * 4;
-        let cached = Cached::new(PairFolder::open(&root, "train", Labels::Binary).unwrap(), room_for_one + 5);
-        let (a, b) = (cached.get(0).unwrap(), cached.get(1).unwrap());
-        assert!(Arc::ptr_eq(&a, &cached.get(0).unwrap()), "kept");
-        assert!(!Arc::ptr_eq(&b, &cached.get(1).unwrap()), "did not fit");
-        assert_eq!(a.mask, b.mask);
+        let open = || PairFolder::open(&root, "train", Labels::Binary).unwrap();
+        let (train, held) = open().divide(0.25, 1);
+        assert_eq!((train.len(), held.len()), (7, 3));
+        let mut all: Vec<_> = train.pairs.iter().chain(&held.pairs).cloned().collect();
+        all.sort();
+        assert_eq!(all, open().pairs);
+        assert!(held.pairs.is_sorted() && open().divide(0.25, 1).1.pairs == held.pairs);
+        assert_ne!(open().divide(0.25, 2).1.pairs, held.pairs);
+        assert_eq!(open().divide(0.0, 1).1.len(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, RgbImage};
 
+use super::palette::read_indices;
 use crate::{Error, Result};
 
 /// Largest accepted width and height in pixels.
@@ -33,12 +34,16 @@ pub fn read_picture(path: impl AsRef<Path>) -> Result<RgbImage> {
     Ok(decode(path.as_ref())?.into_rgb8())
 }
 
-/// The mask at `path`, one value per pixel. Colour files are accepted only where red, green and blue agree;
+/// The mask at `path`, one value per pixel: the palette's index where the file has a palette. Other colour files are accepted only where red, green and blue agree;
 /// 16-bit values are taken as they are if none is above 255, and scaled to 8 bits otherwise.
 ///
 /// Fails as [`read_picture`] does, and with [`Error::File`] if the file is in colour.
 pub fn read_mask(path: impl AsRef<Path>) -> Result<GrayImage> {
     let path = path.as_ref();
+    picture_size(path)?;
+    if let Some(indices) = read_indices(path)? {
+        return Ok(indices);
+    }
     let picture = decode(path)?;
     if let DynamicImage::ImageLuma16(wide) = &picture
         && wide.iter().all(|&v| v <= 255)
@@ -75,6 +80,13 @@ pub fn write_picture(path: impl AsRef<Path>, picture: &DynamicImage) -> Result<(
     })
 }
 
+/// Writes classes (H, W), row by row, as an 8-bit greyscale picture; a binary mask is written as 0 and 255.
+pub fn write_mask(path: impl AsRef<Path>, mask: &[u8], size: [usize; 2], binary: bool) -> Result<()> {
+    let values = mask.iter().map(|&v| if binary && v == 1 { 255 } else { v }).collect();
+    let picture = GrayImage::from_raw(size[1] as u32, size[0] as u32, values).expect("one class per pixel");
+    write_picture(path, &picture.into())
+}
+
 fn decode(path: &Path) -> Result<DynamicImage> {
     let mut decoder = open(path)?.into_decoder().map_err(|e| undecodable(path, &e))?;
     check_size(path, decoder.dimensions())?;
@@ -109,7 +121,7 @@ fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(u32, u32)> {
     Ok((width, height))
 }
 
-fn too_large(path: &Path, claim: &str) -> Error {
+pub(super) fn too_large(path: &Path, claim: &str) -> Error {
     Error::picture(
         path,
         format!(
@@ -213,6 +225,10 @@ mod tests {
         RgbImage::from_pixel(3, 2, image::Rgb([7, 7, 8])).save(&path).unwrap();
         assert!(read_mask(&path).unwrap_err().to_string().contains("colour"));
         assert_eq!(picture_size(&path).unwrap(), (3, 2));
+        write_mask(&path, &[0, 1, 1, 0], [1, 4], true).unwrap();
+        assert_eq!(read_mask(&path).unwrap().into_raw(), [0, 255, 255, 0]);
+        write_mask(&path, &[0, 1, 2, 255], [2, 2], false).unwrap();
+        assert_eq!(read_mask(&path).unwrap().into_raw(), [0, 1, 2, 255]);
     }
 
     /// The checksum of PNG chunks (ISO 3309), bit by bit.

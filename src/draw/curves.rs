@@ -50,9 +50,10 @@ pub fn curves_png(csv: impl AsRef<Path>, png: impl AsRef<Path>) -> Result<()> {
 pub fn curves(metrics: &Metrics) -> RgbImage {
     let drawn = metrics.columns.iter().filter(|c| !UNDRAWN.contains(&c.as_str()));
     let (losses, scores): (Vec<&String>, Vec<&String>) = drawn.partition(|c| c.contains("loss"));
+    let last_step = metrics.rows.iter().map(|r| r.0).fold(1, u64::max) as f64;
     let charts: Vec<Chart> = [("loss", losses), ("score", scores)]
         .into_iter()
-        .map(|(label, columns)| Chart::new(label, metrics, &columns))
+        .map(|(label, columns)| Chart::new(label, metrics, &columns, last_step))
         .filter(|chart| !chart.series.is_empty())
         .collect();
 
@@ -83,16 +84,14 @@ struct Series {
 struct Chart {
     label: &'static str,
     series: Vec<Series>,
-    x: (f64, f64),
+    last_step: f64,
     y: (f64, f64),
     logarithmic: bool,
 }
 
 impl Chart {
-    fn new(label: &'static str, metrics: &Metrics, columns: &[&String]) -> Self {
+    fn new(label: &'static str, metrics: &Metrics, columns: &[&String], last_step: f64) -> Self {
         let series: Vec<Series> = columns.iter().filter_map(|c| Series::new(metrics, c)).collect();
-        let all = || series.iter().flat_map(|s| &s.points);
-        let x = range(all().map(|p| p.0));
         // The running mean decides: a single spike must not flatten the rest.
         let shown = || series.iter().flat_map(|s| s.mean.as_ref().unwrap_or(&s.points)).map(|p| p.1);
         let (low, high) = range(shown());
@@ -100,12 +99,12 @@ impl Chart {
         let y = if logarithmic {
             (low / 1.5, high * 1.5)
         } else if label == "score" && low >= 0.0 && high <= 1.0 {
-            (0.0, 1.0)
+            (((low * 10.0).floor() / 10.0 - 0.1).max(0.0), 1.0)
         } else {
             let low = if low >= 0.0 { 0.0 } else { low };
             (low, high + 0.08 * (high - low).max(1e-9))
         };
-        Self { label, series, x, y, logarithmic }
+        Self { label, series, last_step, y, logarithmic }
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) {
@@ -129,7 +128,7 @@ impl Chart {
             .margin(14 * OVERSAMPLE)
             .x_label_area_size(44 * OVERSAMPLE)
             .y_label_area_size(58 * OVERSAMPLE)
-            .build_cartesian_2d(self.x.0..self.x.1, y)
+            .build_cartesian_2d(0.0..self.last_step, y)
             .expect(ASK);
         chart
             .configure_mesh()
@@ -155,7 +154,11 @@ impl Chart {
             let strong = colour.stroke_width(2 * OVERSAMPLE);
             let legend = move |(x, y)| PathElement::new([(x, y), (x + 22 * OVERSAMPLE as i32, y)], strong);
             let points = series.mean.as_ref().unwrap_or(&series.points);
-            chart.draw_series(line(points, strong)).expect(ASK).label(&series.name).legend(legend);
+            let name = match self.label {
+                "score" => format!("{}, best {:.3}", series.name, series.largest()),
+                _ => series.name.clone(),
+            };
+            chart.draw_series(line(points, strong)).expect(ASK).label(name).legend(legend);
             if points.len() <= 30 {
                 let dot = |p: &(f64, f64)| Circle::new(*p, 3 * OVERSAMPLE, colour.filled());
                 chart.draw_series(points.iter().map(dot)).expect(ASK);
@@ -185,6 +188,10 @@ impl Series {
         (!points.is_empty()).then(|| Self { name: column.replace('_', " "), points, mean })
     }
 
+    fn largest(&self) -> f64 {
+        self.points.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// The points, drawn up to the edge where they go beyond it.
     fn within(&self, (low, high): (f64, f64)) -> Vec<(f64, f64)> {
         self.points.iter().map(|&(x, y)| (x, y.clamp(low, high))).collect()
@@ -195,9 +202,10 @@ impl Series {
 fn running_mean(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let reach = (points.len() / 50).max(1);
     let around = |i: usize| {
-        // The same reach on both sides, or the ends would lean towards the middle.
-        let reach = reach.min(i).min(points.len() - 1 - i);
-        let near = &points[i - reach..=i + reach];
+        // Losses begin steeply, so the window shrinks evenly there, and end flat, where it may be one-sided.
+        let before = reach.min(i);
+        let after = before.min(points.len() - 1 - i);
+        let near = &points[i - before..=i + after];
         (points[i].0, near.iter().map(|p| p.1).sum::<f64>() / near.len() as f64)
     };
     (0..points.len()).map(around).collect()

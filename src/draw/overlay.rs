@@ -27,7 +27,8 @@ impl Default for Style {
 impl Style {
     /// The enlargement that makes a picture of this width about 400 pixels wide.
     pub fn zoomed_for(width: u32) -> Self {
-        Self { zoom: (400 / width.max(1)).clamp(1, 8), ..Self::default() }
+        let width = width.max(1);
+        Self { zoom: ((400 + width / 2) / width).clamp(1, 8), ..Self::default() }
     }
 }
 
@@ -64,6 +65,24 @@ fn hue(turns: f32) -> Rgb<u8> {
 /// `picture` enlarged by a whole factor, each pixel a block.
 pub fn enlarged(picture: &RgbImage, zoom: u32) -> RgbImage {
     imageops::resize(picture, picture.width() * zoom, picture.height() * zoom, imageops::FilterType::Nearest)
+}
+
+/// A dark picture brightened for looking at, so that its brightest half percent is white; others as they are.
+pub fn brightened(picture: &RgbImage) -> RgbImage {
+    let mut histogram = [0usize; 256];
+    picture.iter().for_each(|&v| histogram[usize::from(v)] += 1);
+    let mut above = 0;
+    let reaches_half_percent = |v: &usize| {
+        above += histogram[*v];
+        above > picture.len() / 200
+    };
+    let top = (0..256).rev().find(reaches_half_percent).unwrap_or(255);
+    if !(1..128).contains(&top) {
+        return picture.clone();
+    }
+    let mut out = picture.clone();
+    out.iter_mut().for_each(|v| *v = (usize::from(*v) * 255 / top).min(255) as u8);
+    out
 }
 
 /// The picture with `mask` over it, one class per pixel, row by row; class 0 is left clear. The result is larger
@@ -111,6 +130,16 @@ mod tests {
         assert_eq!(large.dimensions(), (21, 21));
         assert_eq!(*large.get_pixel(3, 10), class_colour(1), "the contour is one pixel wide however large");
         assert_eq!(*large.get_pixel(4, 10), mixed(Rgb([100; 3]), class_colour(1), 0.35));
+    }
+
+    #[test]
+    fn dark_pictures_are_brightened_and_others_left_alone() {
+        let dark = RgbImage::from_fn(50, 50, |x, _| Rgb([x as u8; 3]));
+        let bright = brightened(&dark);
+        assert_eq!((bright.get_pixel(49, 0)[0], bright.get_pixel(0, 0)[0]), (255, 0));
+        let light = RgbImage::from_fn(50, 50, |x, _| Rgb([x as u8 * 5; 3]));
+        assert_eq!(brightened(&light), light);
+        assert_eq!(brightened(&RgbImage::new(4, 4)), RgbImage::new(4, 4));
     }
 
     #[test]

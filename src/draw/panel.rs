@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage, imageops};
 
-use super::overlay::{Style, enlarged, overlay};
+use super::overlay::{Style, brightened, enlarged, overlay};
 use super::text;
 
 const PAPER: Rgb<u8> = Rgb([255; 3]);
@@ -41,9 +41,10 @@ pub fn stack(rows: &[RgbImage]) -> RgbImage {
 }
 
 /// Picture, truth and prediction side by side. Masks hold one class per pixel, row by row; without a truth there
-/// are two panels. `name` goes over the picture and `score`, such as `Dice 0.93`, beside "prediction".
+/// are two panels. Dark pictures are brightened. `name` goes over the picture and `score`, such as `Dice 0.93`, beside "prediction".
 pub fn comparison(picture: &RgbImage, truth: Option<&[u8]>, prediction: &[u8], name: &str, score: &str) -> RgbImage {
     let style = Style::zoomed_for(picture.width());
+    let picture = &brightened(picture);
     let plain = enlarged(picture, style.zoom);
     let truth = truth.map(|mask| overlay(picture, mask, style));
     let predicted = overlay(picture, prediction, style);
