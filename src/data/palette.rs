@@ -62,8 +62,8 @@ mod tests {
         for (depth, rows, want) in [
             (BitDepth::Eight, &[0, 1, 2, 20, 255, 5, 4, 3, 2, 1][..], [0, 1, 2, 20, 255, 5, 4, 3, 2, 1]),
             (BitDepth::Four, &[0x01, 0x2f, 0x30, 0x98, 0x76, 0x50], [0, 1, 2, 15, 3, 9, 8, 7, 6, 5]),
-            (BitDepth::Two, &[0b00_01_10_11, 0b01_000000, 0b11_10_01_00, 0b10_000000], [0, 1, 2, 3, 1, 3, 2, 1, 0, 2]),
-            (BitDepth::One, &[0b01101_000, 0b10010_000], [0, 1, 1, 0, 1, 1, 0, 0, 1, 0]),
+            (BitDepth::Two, &[0x1b, 0x40, 0xe4, 0x80], [0, 1, 2, 3, 1, 3, 2, 1, 0, 2]),
+            (BitDepth::One, &[0x68, 0x90], [0, 1, 1, 0, 1, 1, 0, 0, 1, 0]),
         ] {
             fs::write(&path, palette_png(depth, rows)).unwrap();
             let mask = read_mask(&path).unwrap();
