@@ -3,5 +3,7 @@
 mod harness;
 
 mod add;
+mod concat;
 mod relu;
 mod shaders;
+mod slice;

@@ -17,6 +17,23 @@ impl Array {
         Self { shape: shape.to_vec(), data: vec![0.0; shape.iter().product()] }
     }
 
+    /// The array whose element at each index is `element(index)`.
+    pub fn from_fn(shape: &[usize], mut element: impl FnMut(&[usize]) -> f64) -> Self {
+        let mut index = vec![0; shape.len()];
+        let mut made = Self::zeros(shape);
+        for value in &mut made.data {
+            *value = element(&index);
+            for d in (0..shape.len()).rev() {
+                index[d] += 1;
+                if index[d] < shape[d] {
+                    break;
+                }
+                index[d] = 0;
+            }
+        }
+        made
+    }
+
     /// The exact values of a tensor.
     pub fn from_tensor(t: &Tensor) -> Self {
         let data = match t.data() {

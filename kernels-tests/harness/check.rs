@@ -5,8 +5,8 @@ use super::gpu;
 use super::rng::{Rng, seed};
 use std::fmt::Debug;
 use wgvision::graph::{Options, run_op_checked};
-use wgvision::ops::OpRef;
-use wgvision::tensor::{DType, Tensor};
+use wgvision::ops::{Op, OpRef};
+use wgvision::tensor::{DType, Tensor, TensorType};
 
 /// An op under test. Inputs are in this crate's layouts (NHWC, HWIO).
 pub trait OpSpec {
@@ -67,6 +67,14 @@ pub fn check<S: OpSpec>() {
     }
     assert!(!S::GRADIENT || gradients >= 10, "{}: only {gradients} cases small enough for a gradient check", S::NAME);
     negative_control::<S>(&cases[boundary]);
+}
+
+/// The op must refuse inputs of these types with an error that contains `message`. The node is called `node`.
+pub fn refuses(op: &dyn Op, inputs: &[TensorType], message: &str) {
+    match op.infer("node", inputs) {
+        Ok(outputs) => panic!("{op:?} accepted {inputs:?} and makes {outputs:?}"),
+        Err(e) => assert!(e.to_string().contains(message), "'{e}' does not contain '{message}'"),
+    }
 }
 
 fn check_case<S: OpSpec>(

@@ -6,7 +6,7 @@ pub mod check;
 pub mod rng;
 
 pub use array::{Array, Expected};
-pub use check::{OpSpec, check};
+pub use check::{OpSpec, check, refuses};
 pub use rng::Rng;
 
 use std::sync::OnceLock;

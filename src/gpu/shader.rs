@@ -10,6 +10,10 @@ use std::borrow::Cow;
 const LIBRARY: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/lib/activation.wgsl")),
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),
+    ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
+    ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
+    ("strided", include_str!("../../shaders/lib/strided.wgsl")),
+    ("window", include_str!("../../shaders/lib/window.wgsl")),
 ];
 
 /// The text of `shaders/lib/NAME.wgsl`, if there is one.

@@ -6,17 +6,21 @@
 
 mod attrs;
 mod entry;
+mod lanes;
 mod op;
+mod strided;
 
 pub use attrs::Attrs;
 pub use entry::{Arg, Attr, Built, Entry, image_dim};
 pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
 
 pub mod add;
+pub mod concat;
 pub mod relu;
+pub mod slice;
 
 /// Every op, by name: what `wgvision op --list` prints and the tests walk through.
-pub static REGISTRY: &[&Entry] = &[&add::ENTRY, &relu::ENTRY];
+pub static REGISTRY: &[&Entry] = &[&add::ENTRY, &concat::ENTRY, &relu::ENTRY, &slice::ENTRY];
 
 /// The entry of an op. Fails with the names that exist.
 pub fn entry(name: &str) -> crate::Result<&'static Entry> {
