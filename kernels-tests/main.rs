@@ -7,3 +7,4 @@ mod concat;
 mod relu;
 mod shaders;
 mod slice;
+mod structure;

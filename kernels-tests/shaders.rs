@@ -1,45 +1,192 @@
-//! Every kernel of the registry: naga validation with WebGPU's default limits and no optional capability, and the
-//! uniform struct's layout on both sides. The writers (SPIR-V, MSL, HLSL) are in this file too.
+//! Every shader of the registry, in every form the executor may bind it: as the file stands, with all storage `read_write`,
+//! with each pair of bindings of one type merged (a superset of the in-place uses), under each set of overrides.
+//! Each form passes naga's validation with no optional capability beyond what the kernel declares, keeps within the
+//! limits of WebGPU's default device, and is written as SPIR-V, MSL and HLSL; `spirv-val` reads the SPIR-V where it is installed.
+//!
+//! `WGVISION_SHADERS=DIR` also writes the texts into DIR for `tools/check-shaders`, which gives them to Dawn.
+//! Nothing is run here: results are the other files' concern.
 
-use naga::valid::{Capabilities, ValidationFlags, Validator};
-use wgvision::gpu::{Kernel, Needs, join, specialise};
+use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::proc::Layouter;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use wgvision::gpu::{Kernel, Needs, Variant, join, specialise};
 use wgvision::ops::REGISTRY;
 
-fn kernels() -> impl Iterator<Item = &'static Kernel> {
-    REGISTRY.iter().flat_map(|e| e.kernels.iter().copied())
+/// WebGPU's default limits that kernels can run into.
+const STORAGE_BUFFERS: usize = 8;
+const WORKGROUP_BYTES: u32 = 16 * 1024;
+const INVOCATIONS: u32 = 256;
+
+/// Every kernel, once.
+fn kernels() -> Vec<&'static Kernel> {
+    let mut seen = BTreeSet::new();
+    REGISTRY.iter().flat_map(|e| e.kernels.iter().copied()).filter(|k| seen.insert(k.label)).collect()
 }
 
-fn capabilities(kernel: &Kernel) -> Capabilities {
-    match kernel.needs {
+fn capabilities(needs: Needs) -> Capabilities {
+    match needs {
         Needs::Nothing => Capabilities::empty(),
         Needs::F16 => Capabilities::SHADER_FLOAT16,
         Needs::Subgroups => Capabilities::SUBGROUP,
     }
 }
 
-#[test]
-fn every_kernel_validates_as_it_stands_and_as_it_is_bound() {
-    for kernel in kernels() {
-        let joined = join(kernel.source);
-        for text in [joined.clone(), specialise(&joined, &[])] {
-            let module = naga::front::wgsl::parse_str(&text)
-                .unwrap_or_else(|e| panic!("{}: {}", kernel.label, e.emit_to_string(&text)));
-            Validator::new(ValidationFlags::all(), capabilities(kernel))
-                .validate(&module)
-                .unwrap_or_else(|e| panic!("{}: {}", kernel.label, e.emit_to_string(&text)));
+fn parse(what: &str, text: &str) -> Module {
+    naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(text)))
+}
+
+fn validate(what: &str, text: &str, module: &Module, needs: Needs) -> ModuleInfo {
+    Validator::new(ValidationFlags::all(), capabilities(needs))
+        .validate(module)
+        .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(text)))
+}
+
+/// A storage binding of a module: number, whether it is written, type.
+fn storage(module: &Module) -> Vec<(u32, bool, naga::Handle<naga::Type>)> {
+    let vars = module.global_variables.iter().filter_map(|(_, v)| match v.space {
+        AddressSpace::Storage { access } => {
+            let binding = v.binding.as_ref().expect("storage has a binding").binding;
+            Some((binding, access.contains(StorageAccess::STORE), v.ty))
+        }
+        _ => None,
+    });
+    vars.collect()
+}
+
+/// The texts of a kernel: as it stands, as it is bound, and with each (read, written) pair of one type merged.
+fn texts(kernel: &Kernel) -> Vec<(String, String)> {
+    let joined = join(kernel.source);
+    let module = parse(kernel.label, &joined);
+    let bindings = storage(&module);
+    let mut texts = vec![(kernel.label.to_string(), joined.clone())];
+    texts.push((format!("{} bound", kernel.label), specialise(&joined, &[])));
+    for &(read, _, ty) in bindings.iter().filter(|b| !b.1) {
+        for &(written, ..) in bindings.iter().filter(|b| b.1 && b.2 == ty) {
+            let name = format!("{} {read} in {written}", kernel.label);
+            texts.push((name, specialise(&joined, &[(read, written)])));
         }
     }
+    texts
+}
+
+/// The default overrides and each declared set.
+fn variants(kernel: &Kernel) -> impl Iterator<Item = Variant> {
+    std::iter::once::<Variant>(&[]).chain(kernel.variants.iter().copied())
+}
+
+fn within_limits(what: &str, module: &Module) {
+    let buffers = storage(module).len();
+    assert!(buffers <= STORAGE_BUFFERS, "{what}: {buffers} storage buffers, {STORAGE_BUFFERS} are allowed");
+    let mut layouter = Layouter::default();
+    layouter.update(module.to_ctx()).expect("a valid module has layouts");
+    let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+    let bytes: u32 = shared.map(|(_, v)| layouter[v.ty].size.next_multiple_of(16)).sum();
+    assert!(bytes <= WORKGROUP_BYTES, "{what}: {bytes} bytes of workgroup memory, {WORKGROUP_BYTES} are allowed");
+    let entry = &module.entry_points[0];
+    let invocations: u32 = entry.workgroup_size.iter().product();
+    assert!(invocations <= INVOCATIONS, "{what}: {invocations} invocations, {INVOCATIONS} are allowed");
+    assert_eq!((module.entry_points.len(), entry.name.as_str()), (1, "main"), "{what}: one entry point, main");
+}
+
+/// The module in the three languages of the backends. Returns the SPIR-V.
+fn write_all(what: &str, module: &Module, info: &ModuleInfo) -> Vec<u32> {
+    let main = || Some((ShaderStage::Compute, "main".to_string()));
+    let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
+    let entry = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
+    let words = spv::write_vec(module, info, &options, Some(&entry)).unwrap_or_else(|e| panic!("{what}: SPIR-V: {e}"));
+    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
+    let entry = msl::PipelineOptions { entry_point: main(), ..msl::PipelineOptions::default() };
+    let (text, names) =
+        msl::write_string(module, info, &options, &entry).unwrap_or_else(|e| panic!("{what}: MSL: {e}"));
+    assert!(text.contains("kernel void") && names.entry_point_names.iter().all(Result::is_ok), "{what}: MSL");
+    let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..hlsl::Options::default() };
+    let entry = hlsl::PipelineOptions { entry_point: main() };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &entry)
+        .write(module, info, None)
+        .unwrap_or_else(|e| panic!("{what}: HLSL: {e}"));
+    assert!(text.contains("numthreads"), "{what}: HLSL");
+    words
+}
+
+/// Whether the SPIR-V validator is installed.
+fn has_spirv_val() -> bool {
+    Command::new("spirv-val").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+fn spirv_val(what: &str, words: &[u32]) {
+    let mut child = Command::new("spirv-val")
+        .args(["--target-env", "vulkan1.1", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("spirv-val answered before");
+    child.stdin.take().expect("piped").write_all(bytemuck::cast_slice(words)).expect("spirv-val reads");
+    let output = child.wait_with_output().expect("spirv-val ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: spirv-val: {said}");
+}
+
+#[test]
+fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
+    let folder = std::env::var_os("WGVISION_SHADERS").map(PathBuf::from);
+    let validator = has_spirv_val();
+    let (mut forms, mut list) = (0, Vec::new());
+    for kernel in kernels() {
+        for (name, text) in texts(kernel) {
+            let module = parse(&name, &text);
+            let info = validate(&name, &text, &module, kernel.needs);
+            for overrides in variants(kernel) {
+                let what = format!("{name} {overrides:?}");
+                let constants: PipelineConstants = overrides.iter().map(|&(n, v)| (n.to_string(), v)).collect();
+                let known = |n: &str| module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(n));
+                overrides.iter().for_each(|(n, _)| assert!(known(n), "{what}: no override is named {n}"));
+                let (module, info) =
+                    process_overrides(&module, &info, Some((ShaderStage::Compute, "main")), &constants)
+                        .unwrap_or_else(|e| panic!("{what}: {e}"));
+                within_limits(&what, &module);
+                let words = write_all(&what, &module, &info);
+                if validator {
+                    spirv_val(&what, &words);
+                }
+                if let Some(folder) = &folder {
+                    let file = format!("{forms:04}.wgsl");
+                    std::fs::write(folder.join(&file), &text).expect("WGVISION_SHADERS is a folder");
+                    let constants: serde_json::Map<_, _> =
+                        overrides.iter().map(|&(n, v)| (n.to_string(), v.into())).collect();
+                    let needs = format!("{:?}", kernel.needs);
+                    list.push(
+                        serde_json::json!({ "file": file, "name": name, "constants": constants, "needs": needs }),
+                    );
+                }
+                forms += 1;
+            }
+        }
+    }
+    if let Some(folder) = folder {
+        let text = serde_json::to_string_pretty(&list).expect("JSON");
+        std::fs::write(folder.join("list.json"), text).expect("WGVISION_SHADERS is a folder");
+    }
+    let checked = if validator { "spirv-val read all of them" } else { "spirv-val is not installed and was left out" };
+    println!("{} kernels in {forms} forms; {checked}", kernels().len());
+    assert!(forms >= 2 * kernels().len());
 }
 
 #[test]
 fn uniform_structs_agree_with_the_wgsl() {
     for kernel in kernels() {
-        let text = join(kernel.source);
-        let module = naga::front::wgsl::parse_str(&text).expect("validated by another test");
+        let module = parse(kernel.label, &join(kernel.source));
         let uniform = module
             .global_variables
             .iter()
-            .find(|(_, v)| v.space == naga::AddressSpace::Uniform)
+            .find(|(_, v)| v.space == AddressSpace::Uniform)
             .map(|(_, v)| &module.types[v.ty].inner)
             .unwrap_or_else(|| panic!("{} has no uniform", kernel.label));
         let naga::TypeInner::Struct { members, .. } = uniform else { panic!("{}: uniform is no struct", kernel.label) };
@@ -48,4 +195,41 @@ fn uniform_structs_agree_with_the_wgsl() {
         let rust: Vec<(String, usize)> = kernel.params.iter().map(|f| (f.name.to_string(), f.offset)).collect();
         assert_eq!(wgsl, rust, "{}", kernel.label);
     }
+}
+
+/// Bindings are what the executor assumes: the uniform at 0, storage from 1 on without a gap, all in group 0.
+#[test]
+fn bindings_are_numbered_without_gaps() {
+    for kernel in kernels() {
+        let module = parse(kernel.label, &join(kernel.source));
+        let mut found = Vec::new();
+        for (_, var) in module.global_variables.iter() {
+            if let Some(binding) = &var.binding {
+                assert_eq!(binding.group, 0, "{}: all bindings are in group 0", kernel.label);
+                found.push(binding.binding);
+                let uniform = var.space == AddressSpace::Uniform;
+                assert_eq!(uniform, binding.binding == 0, "{}: the uniform, and only it, is binding 0", kernel.label);
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(found, (0..found.len() as u32).collect::<Vec<_>>(), "{}", kernel.label);
+    }
+}
+
+/// The limits check can fail: a shader that breaks each of them is refused.
+#[test]
+fn the_limits_check_refuses_what_breaks_them() {
+    let refused = |text: &str| {
+        let module = parse("control", text);
+        std::panic::catch_unwind(|| within_limits("control", &module)).is_err()
+    };
+    assert!(!refused("var<workgroup> t: array<f32, 4096>; @compute @workgroup_size(256) fn main() { t[0] = 0.0; }"));
+    assert!(refused("var<workgroup> t: array<f32, 4097>; @compute @workgroup_size(256) fn main() { t[0] = 0.0; }"));
+    assert!(refused("@compute @workgroup_size(257) fn main() {}"));
+    assert!(refused("@compute @workgroup_size(1) fn other() {}"));
+    let mut many = String::new();
+    for i in 0..9 {
+        writeln!(many, "@group(0) @binding({i}) var<storage, read_write> b{i}: array<f32>;").expect("a string");
+    }
+    assert!(refused(&format!("{many}@compute @workgroup_size(1) fn main() {{}}")));
 }
