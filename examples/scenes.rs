@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let crops: Vec<PlateCrop> = (0..32).map(|k| PlateCrop::generate(seed, k, 128, 64)).collect();
     println!("{:.1} ms a crop", start.elapsed().as_secs_f64() * 1e3 / 32.0);
 
-    let pictures = scenes.iter().enumerate().map(|(k, scene)| if k % 2 == 0 { scene.image.clone() } else { explained(scene) });
+    let pictures =
+        scenes.iter().enumerate().map(|(k, scene)| if k % 2 == 0 { scene.image.clone() } else { explained(scene) });
     sheet(pictures.collect(), 4).save(folder.join("scenes.png"))?;
     let pictures = crops.iter().flat_map(|crop| [crop.image.clone(), inked(crop.image.clone(), &crop.class_mask)]);
     sheet(pictures.collect(), 8).save(folder.join("crops.png"))?;

@@ -11,6 +11,7 @@ pub mod picture;
 pub mod rle;
 pub mod rng;
 pub mod schedule;
+pub mod scenes;
 pub mod segmentation;
 pub mod tiles;
 pub mod warp;

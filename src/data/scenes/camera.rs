@@ -28,11 +28,8 @@ impl Camera {
     /// A camera somewhere at the street's side or over the road, for a picture of this size in pixels.
     pub fn random(rng: &mut Rng, width: usize, height: usize, roll: RangeInclusive<f32>) -> Self {
         let high = rng.chance(0.25);
-        let position = Vec3::new(
-            rng.range(-2.2, 2.6),
-            if high { rng.range(2.4, 3.6) } else { rng.range(1.1, 1.9) },
-            0.0,
-        );
+        let position =
+            Vec3::new(rng.range(-2.2, 2.6), if high { rng.range(2.4, 3.6) } else { rng.range(1.1, 1.9) }, 0.0);
         let pitch = if high { rng.range(0.06, 0.16) } else { rng.range(-0.01, 0.07) };
         let yaw = rng.range(-0.12, 0.12) - 0.03 * position.x;
         let turn = Quat::from_rotation_y(yaw)

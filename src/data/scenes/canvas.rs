@@ -218,11 +218,7 @@ pub fn unit_square_from(quad: &[Vec2; 4]) -> Option<Mat3> {
     }
     let g = d3.perp_dot(d2) / det;
     let h = d1.perp_dot(d3) / det;
-    let from_unit = Mat3::from_cols(
-        (b - a + g * b).extend(g),
-        (d - a + h * d).extend(h),
-        a.extend(1.0),
-    );
+    let from_unit = Mat3::from_cols((b - a + g * b).extend(g), (d - a + h * d).extend(h), a.extend(1.0));
     (from_unit.determinant().abs() > 1e-9).then(|| from_unit.inverse())
 }
 

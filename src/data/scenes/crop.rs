@@ -9,8 +9,8 @@ use glam::{Vec2, Vec3, vec2};
 use image::{GrayImage, RgbImage, imageops};
 
 use super::{
-    camera::Camera, canvas::Canvas, lens::Lens, light::Light, plate::PlateDesign, stage::Stage,
-    street::Street, truth, truth::CharacterBox, vehicle::Vehicle,
+    camera::Camera, canvas::Canvas, lens::Lens, light::Light, plate::PlateDesign, stage::Stage, street::Street, truth,
+    truth::CharacterBox, vehicle::Vehicle,
 };
 use crate::data::rng::Rng;
 
@@ -58,7 +58,12 @@ impl PlateCrop {
 
     /// Crop number `index` of the series `seed`. Panics if a side of the crop is 0.
     pub fn generate_with(seed: u64, index: u64, config: &CropConfig) -> Self {
-        assert!(config.width > 0 && config.height > 0, "a crop of {}x{} pixels has nothing to show", config.width, config.height);
+        assert!(
+            config.width > 0 && config.height > 0,
+            "a crop of {}x{} pixels has nothing to show",
+            config.width,
+            config.height
+        );
         // Another branch than a scene's, so that crop 7 does not show scene 7's vehicle.
         let rng = Rng::new(seed).fork(0xc0ffee).fork(index);
         let light = Light::random(&mut rng.fork(1));

@@ -120,11 +120,18 @@ fn draw_tail_lights(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
             _ => ([0.52, 0.97], [y(0.76), y(0.86)]),
         },
     };
-    let strength = if braking { 3.0 } else if vehicle.lights_on { 1.2 } else { 0.0 };
+    let strength = if braking {
+        3.0
+    } else if vehicle.lights_on {
+        1.2
+    } else {
+        0.0
+    };
     for side in both(x) {
         stage.graded_panel(&rect(vehicle, side, span), rgb(176, 22, 24), rgb(112, 12, 16));
         let middle = 0.5 * (side[0] + side[1]);
-        stage.panel(&rect(vehicle, [middle - 0.05, middle + 0.05], [span[0] + 0.02, span[0] + 0.06]), rgb(226, 150, 60));
+        stage
+            .panel(&rect(vehicle, [middle - 0.05, middle + 0.05], [span[0] + 0.02, span[0] + 0.06]), rgb(226, 150, 60));
         if strength > 0.0 {
             let at = vehicle.at(0.5 * vehicle.shape.width * middle, 0.5 * (span[0] + span[1]), -0.02);
             let dark = if stage.light.is_dark() { 1.0 } else { 0.5 };
@@ -172,9 +179,17 @@ fn draw_front(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
         } else {
             stage.panel(&rect(vehicle, x, span), chrome * 0.35);
             let inner = [x[0] + 0.03, x[1] - 0.03];
-            stage.graded_panel(&rect(vehicle, inner, [span[0] + 0.02, span[1] - 0.02]), rgb(240, 242, 246), rgb(150, 156, 166));
+            stage.graded_panel(
+                &rect(vehicle, inner, [span[0] + 0.02, span[1] - 0.02]),
+                rgb(240, 242, 246),
+                rgb(150, 156, 166),
+            );
         }
-        stage.ball(vehicle.at(0.5 * vehicle.shape.width * x[0].signum() * 0.78, y(0.22), -0.02), Vec2::splat(0.05), rgb(200, 204, 210));
+        stage.ball(
+            vehicle.at(0.5 * vehicle.shape.width * x[0].signum() * 0.78, y(0.22), -0.02),
+            Vec2::splat(0.05),
+            rgb(200, 204, 210),
+        );
         if vehicle.lights_on {
             let (core, halo) = if stage.light.is_dark() { (4.0, 3.2) } else { (1.5, 1.6) };
             stage.lamp(middle, 0.075, vec3(1.0, 0.97, 0.88) * core, halo);
@@ -190,9 +205,8 @@ pub fn draw_end_window(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) 
         let depth = shape.cabin_at_belt.x + (shape.cabin_at_roof.x - shape.cabin_at_belt.x) * up - 0.005;
         vehicle.at(x * (wide + (narrow - wide) * up), shape.belt + (shape.height - shape.belt) * up, depth)
     };
-    let quad = |x: [f32; 2], up: [f32; 2]| {
-        [place(x[0], up[1]), place(x[1], up[1]), place(x[1], up[0]), place(x[0], up[0])]
-    };
+    let quad =
+        |x: [f32; 2], up: [f32; 2]| [place(x[0], up[1]), place(x[1], up[1]), place(x[1], up[0]), place(x[0], up[0])];
     stage.graded_panel(&quad([-1.0, 1.0], [0.0, 1.0]), vehicle.paint, vehicle.paint * 0.9);
     let (dark, bright) = (rgb(26, 32, 38), rgb(126, 144, 160));
     let closed = vehicle.rear && vehicle.kind == Kind::Van;
@@ -243,7 +257,9 @@ fn draw_lettering(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
     let badges = ["GT 2.0", "TDI", "LX 350", "RS 6", "HYBRID", "1.6 I", "X5 D"];
     let (text, x, y) = match vehicle.kind {
         Kind::Truck if vehicle.rear => (rng.pick(&firms), [-0.8, 0.8], [2.2, 2.65]),
-        Kind::Van if vehicle.rear => (rng.pick(&firms), [-0.7, 0.7], [level(vehicle, 0.92), level(vehicle, 0.92) + 0.2]),
+        Kind::Van if vehicle.rear => {
+            (rng.pick(&firms), [-0.7, 0.7], [level(vehicle, 0.92), level(vehicle, 0.92) + 0.2])
+        }
         _ if vehicle.rear => (rng.pick(&badges), [0.2, 0.58], [level(vehicle, 0.9), level(vehicle, 0.9) + 0.05]),
         _ => return,
     };
@@ -251,7 +267,14 @@ fn draw_lettering(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
     let half = 0.5 * vehicle.shape.width;
     let size = vec2((x[1] - x[0]) * half, y[1] - y[0]) * (40.0 / (y[1] - y[0]));
     let mut sign = Bitmap::new(size.x as usize, size.y as usize, Vec3::ZERO);
-    sign.write(&Line { text, font: rng.below(3), low: vec2(2.0, 5.0), high: size - vec2(2.0, 5.0), ink, first_mark: Some(1) });
+    sign.write(&Line {
+        text,
+        font: rng.below(3),
+        low: vec2(2.0, 5.0),
+        high: size - vec2(2.0, 5.0),
+        ink,
+        first_mark: Some(1),
+    });
     sign.keep_ink_only();
     stage.bitmap(&rect(vehicle, x, y), &sign);
 }
@@ -325,10 +348,19 @@ fn draw_in_front_of_plate(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rn
     let up = corners[0] - corners[3];
     if vehicle.rear && rng.chance(0.12) {
         let ball = foot + up * rng.range(-0.1, 0.15);
-        stage.panel(&[ball + vec3(-0.02, 0.0, -0.1), ball + vec3(0.02, 0.0, -0.1), ball + vec3(0.03, -0.2, -0.1), ball + vec3(-0.03, -0.2, -0.1)], rgb(40, 40, 42));
+        stage.panel(
+            &[
+                ball + vec3(-0.02, 0.0, -0.1),
+                ball + vec3(0.02, 0.0, -0.1),
+                ball + vec3(0.03, -0.2, -0.1),
+                ball + vec3(-0.03, -0.2, -0.1),
+            ],
+            rgb(40, 40, 42),
+        );
         stage.ball(ball + vec3(0.0, 0.01, -0.1), Vec2::splat(0.035), rgb(150, 150, 154));
     } else if !vehicle.rear && rng.chance(0.05) {
-        let bar = |part: f32| [corners[0] + (corners[3] - corners[0]) * part, corners[1] + (corners[2] - corners[1]) * part];
+        let bar =
+            |part: f32| [corners[0] + (corners[3] - corners[0]) * part, corners[1] + (corners[2] - corners[1]) * part];
         let ([a, b], [d, c]) = (bar(0.02), bar(0.14));
         stage.panel(&[a, b, c, d], rgb(120, 122, 126));
     }

@@ -222,7 +222,8 @@ mod tests {
         for picture in [light, smeared] {
             let sum: f32 = picture.iter().map(|c| c.x).sum();
             assert!((sum - 1.0).abs() < 1e-3, "{sum}");
-            let middle: Vec2 = picture.iter().enumerate().map(|(i, c)| vec2((i % 31) as f32, (i / 31) as f32) * c.x).sum();
+            let middle: Vec2 =
+                picture.iter().enumerate().map(|(i, c)| vec2((i % 31) as f32, (i / 31) as f32) * c.x).sum();
             assert!(middle.distance(vec2(15.0, 15.0)) < 0.05, "the light moved to {middle}");
         }
     }

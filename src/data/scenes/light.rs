@@ -46,7 +46,9 @@ impl Light {
         let sun_direction = vec3(rng.range(-1.0, 1.0), low, rng.range(-1.0, 0.7)).normalize();
         let (sun, sky, zenith, horizon) = match hour {
             Hour::Day => (rgb(255, 248, 232) * 0.85, rgb(190, 212, 240) * 0.5, rgb(78, 132, 206), rgb(196, 218, 238)),
-            Hour::Overcast => (rgb(255, 252, 248) * 0.12, rgb(226, 230, 236) * 0.8, rgb(150, 160, 172), rgb(206, 210, 214)),
+            Hour::Overcast => {
+                (rgb(255, 252, 248) * 0.12, rgb(226, 230, 236) * 0.8, rgb(150, 160, 172), rgb(206, 210, 214))
+            }
             Hour::Dusk => (rgb(255, 172, 104) * 0.8, rgb(150, 150, 196) * 0.42, rgb(72, 84, 142), rgb(250, 184, 122)),
             Hour::Night => (Vec3::ZERO, rgb(82, 94, 140) * 0.12, rgb(8, 11, 26), rgb(36, 38, 58)),
         };
@@ -81,7 +83,8 @@ impl Light {
         for &lamp in &self.lamps {
             let to = lamp - at;
             let distance = to.length();
-            light += self.lamp * ((0.25 + 0.75 * normal.dot(to / distance).max(0.0)) * 3.0 / (3.0 + distance * distance));
+            light +=
+                self.lamp * ((0.25 + 0.75 * normal.dot(to / distance).max(0.0)) * 3.0 / (3.0 + distance * distance));
         }
         if self.headlight > 0.0 {
             let to = eye - at;

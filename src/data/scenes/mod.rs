@@ -29,7 +29,10 @@ use std::ops::RangeInclusive;
 use glam::{Vec2, Vec3};
 use image::{GrayImage, RgbImage};
 
-use self::{camera::Camera, canvas::Canvas, lens::Lens, light::Light, plate::PlateDesign, stage::Stage, street::Street, vehicle::Vehicle};
+use self::{
+    camera::Camera, canvas::Canvas, lens::Lens, light::Light, plate::PlateDesign, stage::Stage, street::Street,
+    vehicle::Vehicle,
+};
 use super::rng::Rng;
 
 pub use self::crop::{CropConfig, PlateCrop};
@@ -80,7 +83,11 @@ impl Scene {
     pub fn generate(seed: u64, index: u64, config: &SceneConfig) -> Self {
         let (width, height) = (config.width as usize, config.height as usize);
         assert!(width > 0 && height > 0, "a scene of {width}x{height} pixels has nothing to show");
-        assert!(!config.vehicles.is_empty() && *config.vehicles.end() <= 200, "no number of vehicles in {:?}", config.vehicles);
+        assert!(
+            !config.vehicles.is_empty() && *config.vehicles.end() <= 200,
+            "no number of vehicles in {:?}",
+            config.vehicles
+        );
         let rng = Rng::new(seed).fork(index);
         let light = Light::random(&mut rng.fork(1));
         let camera = Camera::random(&mut rng.fork(2), width, height, -0.05..=0.05);

@@ -25,7 +25,8 @@ impl Noise {
     }
 
     fn corner(&self, x: i32, y: i32) -> f32 {
-        let mut h = self.seed ^ (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77).rotate_left(13);
+        let mut h =
+            self.seed ^ (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77).rotate_left(13);
         h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
         h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
         (h ^ (h >> 15)) as f32 / u32::MAX as f32

@@ -11,7 +11,20 @@ use super::{
 use crate::data::rng::Rng;
 
 const WORDS: [&str; 14] = [
-    "CAFE", "HOTEL 21", "BOOKS", "SALE 50", "BANK", "BAR 8", "TAXI 4711", "PIZZA", "OPTIK", "KIOSK", "MARKT", "1 EURO", "SHOP 24", "STUDIO 7",
+    "CAFE",
+    "HOTEL 21",
+    "BOOKS",
+    "SALE 50",
+    "BANK",
+    "BAR 8",
+    "TAXI 4711",
+    "PIZZA",
+    "OPTIK",
+    "KIOSK",
+    "MARKT",
+    "1 EURO",
+    "SHOP 24",
+    "STUDIO 7",
 ];
 
 /// A house with one wall along the street and one that looks down the street.
@@ -37,7 +50,14 @@ pub fn buildings(rng: &mut Rng, setting: Setting, edge: f32) -> Vec<Building> {
         Setting::Country => return Vec::new(),
     };
     let walls = [
-        rgb(206, 192, 166), rgb(186, 110, 84), rgb(222, 214, 198), rgb(160, 150, 142), rgb(198, 164, 116), rgb(146, 84, 70), rgb(172, 186, 188), rgb(216, 182, 158),
+        rgb(206, 192, 166),
+        rgb(186, 110, 84),
+        rgb(222, 214, 198),
+        rgb(160, 150, 142),
+        rgb(198, 164, 116),
+        rgb(146, 84, 70),
+        rgb(172, 186, 188),
+        rgb(216, 182, 158),
     ];
     let mut out = Vec::new();
     for side in [-1.0, 1.0] {
@@ -74,7 +94,9 @@ impl Building {
             let (a, b) = (x.min(deep), x.max(deep));
             [vec3(a, high, self.near), vec3(b, high, self.near), vec3(b, low, self.near), vec3(a, low, self.near)]
         };
-        let long = |low: f32, high: f32, a: f32, b: f32| [vec3(x, high, a), vec3(x, high, b), vec3(x, low, b), vec3(x, low, a)];
+        let long = |low: f32, high: f32, a: f32, b: f32| {
+            [vec3(x, high, a), vec3(x, high, b), vec3(x, low, b), vec3(x, low, a)]
+        };
         if self.near > stage.camera.position.z {
             stage.graded_panel(&end(0.0, self.height), self.wall * 0.95, self.wall * 0.75);
         }
@@ -97,11 +119,19 @@ impl Building {
         let (ridge, top) = (0.5 * (x + deep), self.height + 2.6);
         let eave = self.height - 0.1;
         if self.near > stage.camera.position.z {
-            stage.panel(&[vec3(x, eave, self.near), vec3(ridge, top, self.near), vec3(deep, eave, self.near)], self.wall * 0.85);
+            stage.panel(
+                &[vec3(x, eave, self.near), vec3(ridge, top, self.near), vec3(deep, eave, self.near)],
+                self.wall * 0.85,
+            );
         }
         let out = x - self.side * 0.4;
         stage.panel(
-            &[vec3(out, eave - 0.2, self.near - 0.3), vec3(ridge, top, self.near - 0.3), vec3(ridge, top, self.far), vec3(out, eave - 0.2, self.far)],
+            &[
+                vec3(out, eave - 0.2, self.near - 0.3),
+                vec3(ridge, top, self.near - 0.3),
+                vec3(ridge, top, self.far),
+                vec3(out, eave - 0.2, self.far),
+            ],
             colour,
         );
     }
@@ -149,7 +179,8 @@ impl Building {
             let z = a + (b - a) * k as f32 / posts.max(1) as f32;
             stage.panel(&long(0.0, 2.6, z - 0.08, z + 0.08), self.wall * 0.5);
         }
-        let colour = rng.pick(&[rgb(170, 30, 40), rgb(28, 80, 130), rgb(30, 96, 66), rgb(40, 40, 44), rgb(220, 160, 50)]);
+        let colour =
+            rng.pick(&[rgb(170, 30, 40), rgb(28, 80, 130), rgb(30, 96, 66), rgb(40, 40, 44), rgb(220, 160, 50)]);
         let mut sign = Bitmap::new(240, 36, colour);
         let text = rng.pick(&WORDS);
         let font = rng.below(3);
@@ -164,7 +195,8 @@ impl Building {
         if rng.chance(0.45) {
             let out = x - self.side * 1.2;
             stage.panel(&[vec3(x, 2.7, a), vec3(x, 2.7, b), vec3(out, 2.25, b), vec3(out, 2.25, a)], colour);
-            stage.panel(&[vec3(out, 2.25, a), vec3(out, 2.25, b), vec3(out, 2.05, b), vec3(out, 2.05, a)], colour * 0.7);
+            stage
+                .panel(&[vec3(out, 2.25, a), vec3(out, 2.25, b), vec3(out, 2.05, b), vec3(out, 2.05, a)], colour * 0.7);
         }
     }
 }
@@ -234,7 +266,9 @@ impl Prop {
             PropKind::TrafficLight => self.draw_traffic_light(stage, rng),
             PropKind::Person => self.draw_person(stage, rng),
             PropKind::Bollard => self.post(stage, 0.08, 0.0, 0.95, rgb(90, 90, 96)),
-            PropKind::Bin => self.post(stage, 0.3, 0.05, 1.0, rng.pick(&[rgb(50, 84, 60), rgb(60, 62, 70), rgb(36, 66, 110)])),
+            PropKind::Bin => {
+                self.post(stage, 0.3, 0.05, 1.0, rng.pick(&[rgb(50, 84, 60), rgb(60, 62, 70), rgb(36, 66, 110)]))
+            }
             PropKind::Cone => self.draw_cone(stage),
         }
     }
@@ -242,8 +276,12 @@ impl Prop {
     /// An upright strip that faces the camera.
     fn post(&self, stage: &mut Stage<'_>, half: f32, low: f32, high: f32, colour: Vec3) {
         let at = self.at;
-        let corners =
-            [at + vec3(-half, high, 0.0), at + vec3(half, high, 0.0), at + vec3(half, low, 0.0), at + vec3(-half, low, 0.0)];
+        let corners = [
+            at + vec3(-half, high, 0.0),
+            at + vec3(half, high, 0.0),
+            at + vec3(half, low, 0.0),
+            at + vec3(-half, low, 0.0),
+        ];
         stage.graded_panel(&corners, colour, colour * 0.8);
     }
 
@@ -340,23 +378,44 @@ impl Prop {
 
     fn draw_person(&self, stage: &mut Stage<'_>, rng: &mut Rng) {
         let tall = rng.range(1.5, 1.85);
-        let coat = rng.pick(&[rgb(150, 40, 44), rgb(40, 60, 96), rgb(60, 60, 62), rgb(190, 170, 130), rgb(70, 110, 80), rgb(210, 120, 50)]);
+        let coat = rng.pick(&[
+            rgb(150, 40, 44),
+            rgb(40, 60, 96),
+            rgb(60, 60, 62),
+            rgb(190, 170, 130),
+            rgb(70, 110, 80),
+            rgb(210, 120, 50),
+        ]);
         let trousers = rng.pick(&[rgb(40, 44, 60), rgb(30, 30, 32), rgb(96, 86, 74)]);
         let hip = 0.48 * tall;
         let stride = rng.range(0.06, 0.2);
         let at = |x: f32, y: f32| self.at + vec3(x, y, 0.0);
         for side in [-1.0, 1.0] {
-            stage.panel(&[at(-0.09, hip), at(0.09, hip), at(side * stride + 0.06, 0.0), at(side * stride - 0.06, 0.0)], trousers);
+            stage.panel(
+                &[at(-0.09, hip), at(0.09, hip), at(side * stride + 0.06, 0.0), at(side * stride - 0.06, 0.0)],
+                trousers,
+            );
         }
         let shoulder = 0.84 * tall;
         stage.graded_panel(
-            &[at(-0.15, shoulder), at(0.15, shoulder), at(0.22, shoulder - 0.12), at(0.19, hip - 0.06), at(-0.19, hip - 0.06), at(-0.22, shoulder - 0.12)],
+            &[
+                at(-0.15, shoulder),
+                at(0.15, shoulder),
+                at(0.22, shoulder - 0.12),
+                at(0.19, hip - 0.06),
+                at(-0.19, hip - 0.06),
+                at(-0.22, shoulder - 0.12),
+            ],
             coat * 1.1,
             coat * 0.8,
         );
         let skin = rng.pick(&[rgb(224, 178, 148), rgb(150, 104, 78), rgb(96, 66, 50)]);
         stage.ball(at(0.0, 0.93 * tall), vec2(0.095, 0.12), skin);
-        stage.ball(at(0.0, 0.965 * tall), vec2(0.1, 0.075), rng.pick(&[rgb(40, 30, 24), rgb(96, 70, 40), rgb(150, 146, 140)]));
+        stage.ball(
+            at(0.0, 0.965 * tall),
+            vec2(0.1, 0.075),
+            rng.pick(&[rgb(40, 30, 24), rgb(96, 70, 40), rgb(150, 146, 140)]),
+        );
     }
 
     fn draw_cone(&self, stage: &mut Stage<'_>) {

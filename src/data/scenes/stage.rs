@@ -4,12 +4,7 @@
 
 use glam::{Vec2, Vec3};
 
-use super::{
-    camera::Camera,
-    canvas::Canvas,
-    light::Light,
-    text::Bitmap,
-};
+use super::{camera::Camera, canvas::Canvas, light::Light, text::Bitmap};
 
 pub struct Stage<'a> {
     pub canvas: &'a mut Canvas,
@@ -65,7 +60,8 @@ impl Stage<'_> {
         let Some((centre, radii)) = self.disc(at, radius) else { return };
         let (top, bottom) = (albedo * light * 1.15, albedo * light * 0.7);
         let (top, bottom) = (self.light.through_haze(top, distance), self.light.through_haze(bottom, distance));
-        self.canvas.ellipse(centre, radii, |p| top.lerp(bottom, (0.5 + 0.5 * (p.y - centre.y) / radii.y).clamp(0.0, 1.0)));
+        self.canvas
+            .ellipse(centre, radii, |p| top.lerp(bottom, (0.5 + 0.5 * (p.y - centre.y) / radii.y).clamp(0.0, 1.0)));
     }
 
     /// A shining disc, and light around it out to `halo` times its radius.

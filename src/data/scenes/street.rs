@@ -38,7 +38,14 @@ pub struct Street {
 
 impl Street {
     pub fn random(rng: &mut Rng) -> Self {
-        let setting = rng.pick(&[Setting::City, Setting::City, Setting::City, Setting::Suburb, Setting::Suburb, Setting::Country]);
+        let setting = rng.pick(&[
+            Setting::City,
+            Setting::City,
+            Setting::City,
+            Setting::Suburb,
+            Setting::Suburb,
+            Setting::Country,
+        ]);
         let road = rng.pick(&[5.2, 5.6, 6.4]);
         let walk = if setting == Setting::Country { 0.0 } else { rng.range(1.8, 3.2) };
         let edge = road + walk;
@@ -77,7 +84,9 @@ impl Street {
             let ray = camera.ray(at);
             let slope = ray.y / vec2(ray.x, ray.z).length();
             let heading = ray.x / ray.z;
-            let hill = 0.015 + 0.09 * self.noise.at(vec2(heading * 3.0 + 40.0, 0.5)) + 0.02 * self.noise.at(vec2(heading * 17.0, 9.5));
+            let hill = 0.015
+                + 0.09 * self.noise.at(vec2(heading * 3.0 + 40.0, 0.5))
+                + 0.02 * self.noise.at(vec2(heading * 17.0, 9.5));
             if slope > hill {
                 let flat = vec2(heading, 1.4 * slope) * 5.0;
                 let billow = 0.6 * self.noise.at(flat * vec2(0.8, 3.0)) + 0.4 * self.noise.at(flat * vec2(2.2, 7.0));
@@ -110,7 +119,8 @@ impl Street {
         let beyond = if self.setting == Setting::City { self.paving * 0.9 } else { self.green };
         let mut colour = beyond * (0.7 * grain(3.0) + 0.3 * grain(14.0));
         let walk = within(aside, self.road, self.road + self.walk, fine);
-        let joint = |v: f32, reach: f32| within(v.rem_euclid(0.6), 0.0, 0.03, reach.max(0.001)) * (reach < 0.3) as u8 as f32;
+        let joint =
+            |v: f32, reach: f32| within(v.rem_euclid(0.6), 0.0, 0.03, reach.max(0.001)) * (reach < 0.3) as u8 as f32;
         let tile = 1.0 - 0.35 * joint(at.x, fine).max(joint(at.y, deep));
         colour = colour.lerp(self.paving * tile * grain(2.0), walk);
         colour = colour.lerp(rgb(176, 172, 166), within(aside, self.road, self.road + 0.18, fine));

@@ -118,7 +118,8 @@ fn ink_is_where_the_mask_says() {
     let (mut clear, mut agreeing, mut compared) = (0, 0, 0);
     for crop in crops(&config) {
         let ink = centres(&crop.class_mask, |v| v > 0);
-        let mean = |points: &[Vec2]| points.iter().map(|&p| luminance(&crop.image, p)).sum::<f32>() / points.len() as f32;
+        let mean =
+            |points: &[Vec2]| points.iter().map(|&p| luminance(&crop.image, p)).sum::<f32>() / points.len() as f32;
         let around: Vec<Vec2> = crop
             .class_mask
             .enumerate_pixels()
@@ -143,7 +144,10 @@ fn ink_is_where_the_mask_says() {
         }
     }
     assert!(clear >= 56, "ink and ground differ clearly on {clear} of 60 plates");
-    assert!(agreeing as f32 > 0.95 * compared as f32, "{agreeing} of {compared} pixels look like what the mask calls them");
+    assert!(
+        agreeing as f32 > 0.95 * compared as f32,
+        "{agreeing} of {compared} pixels look like what the mask calls them"
+    );
 }
 
 #[test]

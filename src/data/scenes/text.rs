@@ -104,7 +104,8 @@ impl Bitmap {
         let font = &FONTS[line.font];
         let box_size = line.high - line.low;
         // Scale so that a capital is as tall as the box.
-        let capital = font.outline_glyph(font.glyph_id('H').with_scale(100.0)).expect("every font has an H").px_bounds();
+        let capital =
+            font.outline_glyph(font.glyph_id('H').with_scale(100.0)).expect("every font has an H").px_bounds();
         let tall = 100.0 * box_size.y / capital.height();
         let unit = tall / font.height_unscaled();
         let spacing = 0.1 * box_size.y;

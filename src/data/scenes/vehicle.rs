@@ -57,7 +57,8 @@ impl Vehicle {
     /// A vehicle of any kind, its seen end at `position`.
     pub fn random(rng: &mut Rng, position: Vec3, yaw: f32, rear: bool, plate: PlateDesign, dark: bool) -> Self {
         use Kind::{Bus, Hatchback, Pickup, Sedan, Suv, Truck, Van};
-        let kind = rng.pick(&[Hatchback, Hatchback, Hatchback, Sedan, Sedan, Sedan, Suv, Suv, Pickup, Van, Van, Truck, Bus]);
+        let kind =
+            rng.pick(&[Hatchback, Hatchback, Hatchback, Sedan, Sedan, Sedan, Suv, Suv, Pickup, Van, Van, Truck, Bus]);
         let shape = shape(rng, kind, rear);
         Vehicle {
             kind,
@@ -120,7 +121,10 @@ impl Vehicle {
         let Shape { width, clearance, wheel, .. } = self.shape;
         let dark = rgb(20, 20, 22);
         let half = 0.5 * width;
-        stage.panel(&self.upright(vec2(-0.9 * half, clearance * 0.6), vec2(0.9 * half, clearance + 0.15), 0.25), dark * 0.5);
+        stage.panel(
+            &self.upright(vec2(-0.9 * half, clearance * 0.6), vec2(0.9 * half, clearance + 0.15), 0.25),
+            dark * 0.5,
+        );
         for side in [-1.0, 1.0] {
             let (a, b) = (side * (half - 0.04), side * (half - 0.26));
             let tyre = self.upright(vec2(a.min(b), 0.0), vec2(a.max(b), 2.0 * wheel), 0.45);
