@@ -136,10 +136,9 @@ fn draw_tail_lights(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
             let at = vehicle.at(0.5 * vehicle.shape.width * middle, 0.5 * (span[0] + span[1]), -0.02);
             let dark = if stage.light.is_dark() { 1.0 } else { 0.5 };
             stage.bright(&rect(vehicle, side, span), vec3(0.75, 0.03, 0.02) * strength * dark);
-            stage.lamp(at, 0.0, vec3(1.0, 0.06, 0.04) * strength * dark, 0.0);
             if let Some(centre) = stage.camera.project(at) {
                 let radius = stage.camera.scale_at(at) * 0.45;
-                stage.canvas.glow(centre, radius, vec3(0.3, 0.02, 0.015) * strength * dark);
+                stage.canvas.glow(centre, radius, vec3(0.12, 0.006, 0.005) * strength * (1.2 - dark));
             }
         }
     }

@@ -28,7 +28,7 @@ impl Lens {
     /// No fault, and a middling exposure.
     pub fn perfect(dark: bool) -> Self {
         Lens {
-            exposure: if dark { 0.1 } else { 0.3 },
+            exposure: if dark { 0.11 } else { 0.4 },
             blur: 0.0,
             motion: Vec2::ZERO,
             vignette: 0.0,
@@ -93,12 +93,14 @@ fn mean_of_most(light: &[Vec3]) -> f32 {
     light.iter().map(|c| c.y.min(1.0)).sum::<f32>() / light.len() as f32 + 1e-3
 }
 
-/// Film's shoulder (Reinhard, 2002, with white at 2), then gamma 2.
+/// Film's shoulder (Reinhard, 2002, with white at 2), gamma 2, and a little more contrast and colour.
 fn tone(c: Vec3) -> Vec3 {
     let c = c.max(Vec3::ZERO);
     let pressed = c * (Vec3::ONE + c / 4.0) / (Vec3::ONE + c);
-    // Middle grey should stay where it was.
-    (pressed * 1.15).map(f32::sqrt).min(Vec3::ONE)
+    let c = (pressed * 1.15).map(f32::sqrt).min(Vec3::ONE);
+    let c = c + 0.35 * c * (Vec3::ONE - c) * (2.0 * c - 1.0);
+    let grey = Vec3::splat(c.dot(vec3(0.3, 0.59, 0.11)));
+    grey + 1.2 * (c - grey)
 }
 
 /// Nearly normal noise, most of it common to the three colours: sums of four 8-bit numbers.

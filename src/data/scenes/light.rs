@@ -42,10 +42,10 @@ impl Light {
             _ => Hour::Night,
         };
         let low = if hour == Hour::Dusk { rng.range(0.12, 0.3) } else { rng.range(0.5, 1.4) };
-        // Half the time the sun is behind the camera, or the faces of vehicles would always be in the shade.
-        let sun_direction = vec3(rng.range(-1.0, 1.0), low, rng.range(-1.0, 0.7)).normalize();
+        // Mostly the sun is behind the camera, or the faces of vehicles would always be in the shade.
+        let sun_direction = vec3(rng.range(-1.0, 1.0), low, rng.range(-1.0, 0.3)).normalize();
         let (sun, sky, zenith, horizon) = match hour {
-            Hour::Day => (rgb(255, 248, 232) * 0.85, rgb(190, 212, 240) * 0.5, rgb(78, 132, 206), rgb(196, 218, 238)),
+            Hour::Day => (rgb(255, 246, 226) * 1.1, rgb(186, 210, 244) * 0.42, rgb(78, 132, 206), rgb(196, 218, 238)),
             Hour::Overcast => {
                 (rgb(255, 252, 248) * 0.12, rgb(226, 230, 236) * 0.8, rgb(150, 160, 172), rgb(206, 210, 214))
             }
@@ -66,7 +66,7 @@ impl Light {
             sky: sky * spread(rng),
             zenith: zenith * spread(rng),
             horizon: horizon * spread(rng),
-            haze_distance: rng.pick(&[60.0, 150.0, 400.0, 400.0]),
+            haze_distance: rng.pick(&[80.0, 250.0, 600.0, 600.0]),
             headlight: if hour == Hour::Night { rng.range(4.0, 14.0) } else { 0.0 },
             lamps,
             lamp: rng.pick(&[rgb(255, 206, 140), rgb(236, 240, 255), rgb(255, 190, 96)]) * 2.4,
