@@ -2,9 +2,25 @@
 
 mod harness;
 
+mod adam;
+mod adamw;
 mod add;
+mod bce_jaccard;
+mod bce_with_logits;
+mod clip_guard;
 mod concat;
+mod dice;
+mod focal;
+mod huber;
+mod jaccard;
+mod l1;
+mod mse;
+mod nonfinite;
+mod overlap_loss;
+mod pointwise_loss;
 mod relu;
 mod shaders;
 mod slice;
+mod smooth_l1;
+mod square_sum;
 mod structure;

@@ -27,7 +27,7 @@ const LAYERS: &[(&str, u8)] = &[
 ];
 
 /// Folders of `src/ops` that hold what several rooms share, and are no op of their own.
-const SHARED: &[&str] = &[];
+const SHARED: &[&str] = &["overlap_loss", "pointwise_loss"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

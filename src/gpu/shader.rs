@@ -12,8 +12,11 @@ const LIBRARY: &[(&str, &str)] = &[
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
+    ("pointwise_loss", include_str!("../../shaders/lib/pointwise_loss.wgsl")),
+    ("stable", include_str!("../../shaders/lib/stable.wgsl")),
     ("strided", include_str!("../../shaders/lib/strided.wgsl")),
     ("window", include_str!("../../shaders/lib/window.wgsl")),
+    ("workgroup_sum", include_str!("../../shaders/lib/workgroup_sum.wgsl")),
 ];
 
 /// The text of `shaders/lib/NAME.wgsl`, if there is one.

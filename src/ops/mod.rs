@@ -8,19 +8,56 @@ mod attrs;
 mod entry;
 mod lanes;
 mod op;
+mod reduction;
 mod strided;
 
 pub use attrs::Attrs;
 pub use entry::{Arg, Attr, Built, Entry, image_dim};
 pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
+pub use reduction::Reduction;
 
+pub mod adam;
+pub mod adamw;
 pub mod add;
+pub mod bce_jaccard;
+pub mod bce_with_logits;
+pub mod clip_guard;
 pub mod concat;
+pub mod dice;
+pub mod focal;
+pub mod huber;
+pub mod jaccard;
+pub mod l1;
+pub mod mse;
+pub mod nonfinite;
+pub mod overlap_loss;
+pub mod pointwise_loss;
 pub mod relu;
 pub mod slice;
+pub mod smooth_l1;
+pub mod square_sum;
 
 /// Every op, by name: what `wgvision op --list` prints and the tests walk through.
-pub static REGISTRY: &[&Entry] = &[&add::ENTRY, &concat::ENTRY, &relu::ENTRY, &slice::ENTRY];
+pub static REGISTRY: &[&Entry] = &[
+    &adam::ENTRY,
+    &adamw::ENTRY,
+    &add::ENTRY,
+    &bce_jaccard::ENTRY,
+    &bce_with_logits::ENTRY,
+    &clip_guard::ENTRY,
+    &concat::ENTRY,
+    &dice::ENTRY,
+    &focal::ENTRY,
+    &huber::ENTRY,
+    &jaccard::ENTRY,
+    &l1::ENTRY,
+    &mse::ENTRY,
+    &nonfinite::ENTRY,
+    &relu::ENTRY,
+    &slice::ENTRY,
+    &smooth_l1::ENTRY,
+    &square_sum::ENTRY,
+];
 
 /// The entry of an op. Fails with the names that exist.
 pub fn entry(name: &str) -> crate::Result<&'static Entry> {

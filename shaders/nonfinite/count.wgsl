@@ -1,0 +1,39 @@
+// partial[g] = number of NaNs and infinities among x[4096 g .. 4096 (g + 1)), told by their exponent bits: comparisons with
+// NaN may be optimised away. Workgroup g makes partial[g]; each invocation looks at 16 elements; the tail is guarded here.
+
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> partial: array<u32>;
+
+var<workgroup> lanes: array<u32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let g = group.x + params.origin.x;
+    var count = 0u;
+    for (var k = 0u; k < 16u; k++) {
+        let i = g * 4096u + k * 256u + lane;
+        if i < params.n {
+            count += select(0u, 1u, (x[i] & 0x7f800000u) == 0x7f800000u);
+        }
+    }
+    lanes[lane] = count;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half >>= 1u) {
+        if lane < half {
+            lanes[lane] += lanes[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        partial[g] = lanes[0];
+    }
+}

@@ -1,0 +1,61 @@
+// uses: stable
+// Sums over a piece of a row, with p = sigmoid(x): (p t, p, t, w BCE(x, t)). Workgroup (c, r) makes piece[r * chunks + c]
+// from elements [4096 c, 4096 (c + 1)) of row r: each invocation adds 16 terms 256 apart, then the workgroup adds its 256
+// sums as a tree. The tail is guarded here.
+
+struct Params {
+    origin: vec4<u32>,
+    rows: u32,
+    row: u32,
+    chunks: u32,
+    // Elements that share one weight of the entropy: 0 no weights.
+    weight_div: u32,
+    // 0 dice, 1 Jaccard, 2 entropy and Jaccard.
+    kind: u32,
+    // 1: minus its logarithm.
+    log: u32,
+    eps: f32,
+    alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> truth: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> piece: array<vec4<f32>>;
+
+var<workgroup> lanes: array<vec4<f32>, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chunk = group.x + params.origin.x;
+    let row = group.y + params.origin.y;
+    var sum = vec4<f32>(0.0);
+    for (var k = 0u; k < 16u; k++) {
+        let j = chunk * 4096u + k * 256u + lane;
+        if j < params.row {
+            let i = row * params.row + j;
+            let t = truth[i];
+            let p = sigmoid(x[i]);
+            var entropy = 0.0;
+            if params.kind == 2u {
+                entropy = (1.0 - t) * softplus(x[i]) + t * softplus(-x[i]);
+                if params.weight_div > 0u {
+                    entropy *= weight[i / params.weight_div];
+                }
+            }
+            sum += vec4<f32>(p * t, p, t, entropy);
+        }
+    }
+    lanes[lane] = sum;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half >>= 1u) {
+        if lane < half {
+            lanes[lane] += lanes[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        piece[row * params.chunks + chunk] = lanes[0];
+    }
+}

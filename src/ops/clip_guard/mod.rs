@@ -1,0 +1,117 @@
+//! What every optimiser looks at before it touches a parameter: the factor that clips the gradients to a global norm, whether
+//! norm and loss are finite at all, and this step's rates. Second half of the global norm; [`super::square_sum`] is the first.
+
+use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
+use crate::Result;
+use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
+use crate::tensor::layout::Layout;
+use crate::tensor::{DType, TensorType};
+use std::sync::Arc;
+
+crate::uniform! {
+    /// Uniform of the kernel.
+    pub struct Params { n: u32, max_norm: f32, has_loss: u32, pad0: u32 }
+}
+
+static FORWARD: Kernel = Kernel {
+    label: "clip_guard.forward",
+    source: include_str!("../../../shaders/clip_guard/forward.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
+/// Elements of the vector of rates that the host uploads for each step; `optim::Hyper` names them.
+pub const HYPER: usize = 6;
+
+/// Elements of the vector that the optimisers read: clip factor, finite (1 or 0), then the rates.
+pub const CONTROL: usize = HYPER + 2;
+
+/// The registry's entry.
+pub static ENTRY: Entry = Entry {
+    name: "clip_guard",
+    summary: "control = (clip factor, finite, hyper) and the global norm, from sums of squares",
+    args: &[Arg::f32("sums"), Arg::f32("hyper"), Arg::optional("loss")],
+    attrs: &[Attr { name: "max_norm", default: "0", doc: "largest norm that is not clipped; 0: no clipping" }],
+    outputs: &["control", "norm"],
+    gradient: Err("it decides on gradients and has none"),
+    kernels: &[&FORWARD],
+    build: |attrs, given| {
+        let max_norm = attrs.float("max_norm", 0.0)?;
+        if !max_norm.is_finite() || max_norm < 0.0 {
+            return Err(attrs.fail("max_norm", format!("must be 0 or positive, got {max_norm}")));
+        }
+        let inputs = vec![Layout::Plain; given.iter().flatten().count()];
+        Ok(Built { op: Arc::new(ClipGuard { max_norm }), inputs, outputs: vec![Layout::Plain; 2] })
+    },
+};
+
+/// (sums (P), hyper (6), loss?) -> (control (8), norm). The loss, one float, only takes part in the test for finiteness.
+#[derive(Clone, Copy, Debug)]
+pub struct ClipGuard {
+    /// Largest norm that is not clipped; 0 for no clipping.
+    pub max_norm: f32,
+}
+
+impl Op for ClipGuard {
+    fn name(&self) -> &'static str {
+        "clip_guard"
+    }
+
+    fn infer(&self, node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let wrong = |what: &str, expected: &str, got: String| Err(shape_error("clip_guard", node, what, expected, got));
+        let (sums, hyper) = match inputs {
+            [sums, hyper] => (sums, hyper),
+            [_, _, loss] if *loss != TensorType::f32(&loss.shape) || loss.elements() != 1 => {
+                return wrong("loss", "one f32", loss.to_string());
+            }
+            [sums, hyper, _] => (sums, hyper),
+            _ => return wrong("inputs", "sums, hyper and perhaps loss", inputs.len().to_string()),
+        };
+        if sums.dtype != DType::F32 || sums.shape.rank() != 1 || sums.elements() == 0 {
+            return wrong("sums", "f32 vector", sums.to_string());
+        }
+        if *hyper != TensorType::f32([HYPER]) {
+            return wrong("hyper", "f32(6)", hyper.to_string());
+        }
+        let scalar: [usize; 0] = [];
+        Ok(vec![TensorType::f32([CONTROL]), TensorType::f32(scalar)])
+    }
+
+    fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
+        let n = cx.inputs[0].elements() as u32;
+        let has_loss = u32::from(cx.inputs.len() == 3);
+        let params = Params { n, max_norm: self.max_norm, has_loss, ..Default::default() };
+        // The sums stand in for an absent loss.
+        let loss = Slot::Input(if has_loss == 1 { 2 } else { 0 });
+        let slots = vec![Slot::Input(0), Slot::Input(1), loss, Slot::Output(0), Slot::Output(1)];
+        Ok(Work::one(Launch::new(&FORWARD, params, slots, [1, 1, 1]).costing(u64::from(n), cx.traffic())))
+    }
+
+    fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
+        cx.not_differentiable("clip_guard", "it decides on gradients and has none")
+    }
+}
+
+/// The shape rule of all optimisers: a parameter, a gradient and moments of one type, then the control vector.
+pub(super) fn infer_optimiser(op: &str, node: &str, inputs: &[TensorType], names: &[&str]) -> Result<Vec<TensorType>> {
+    if inputs.len() != names.len() + 1 {
+        let expected = format!("{} and control", names.join(", "));
+        return Err(shape_error(op, node, "inputs", expected, inputs.len()));
+    }
+    let (control, tensors) = inputs.split_last().expect("at least one");
+    let param = &tensors[0];
+    if param.dtype != DType::F32 || param.elements() == 0 {
+        return Err(shape_error(op, node, "param", "f32 with at least one element", param));
+    }
+    if let Some(i) = tensors.iter().position(|t| t != param) {
+        return Err(shape_error(op, node, names[i], param, &tensors[i]));
+    }
+    if *control != TensorType::f32([CONTROL]) {
+        return Err(shape_error(op, node, "control", format!("f32({CONTROL})"), control));
+    }
+    Ok(std::iter::once(param).chain(&tensors[2..]).cloned().collect())
+}
+
+/// Why no optimiser has a gradient.
+pub(super) const NO_GRADIENT: &str = "an optimiser's step is not differentiated";
