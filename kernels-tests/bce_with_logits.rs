@@ -43,8 +43,7 @@ fn bce_with_logits_stays_finite_far_out() {
     let target = Tensor::f32([4], vec![0.0, 1.0, 1.0, 0.0]);
     let loss = PointwiseLoss::new(Formula::Bce).reduced(Reduction::None);
     let one = Tensor::full([4], 1.0);
-    let out =
-        run_op_checked(gpu(), Arc::new(loss), &[&x, &target], &[Some(&one)], Options::default()).expect("runs");
+    let out = run_op_checked(gpu(), Arc::new(loss), &[&x, &target], &[Some(&one)], Options::default()).expect("runs");
     assert_eq!(out.outputs[0].as_f32(), [0.0, 0.0, 1000.0, 1000.0]);
     assert_eq!(out.grads[0].as_ref().expect("a gradient").as_f32(), [0.0, 0.0, -1.0, 1.0]);
 }
