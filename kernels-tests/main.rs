@@ -5,6 +5,7 @@ mod harness;
 mod adam;
 mod adamw;
 mod add;
+mod batch_norm;
 mod bce_jaccard;
 mod bce_with_logits;
 mod clip_guard;

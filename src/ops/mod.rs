@@ -19,6 +19,7 @@ pub use reduction::Reduction;
 pub mod adam;
 pub mod adamw;
 pub mod add;
+pub mod batch_norm;
 pub mod bce_jaccard;
 pub mod bce_with_logits;
 pub mod clip_guard;
@@ -42,6 +43,7 @@ pub static REGISTRY: &[&Entry] = &[
     &adam::ENTRY,
     &adamw::ENTRY,
     &add::ENTRY,
+    &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,
     &clip_guard::ENTRY,

@@ -1,0 +1,52 @@
+// grad_x = weight * rstd * (grad_y - (grad_bias + xhat * grad_weight) / rows) with xhat = (x - mean) * rstd: the gradient of
+// batch norm with respect to its input when the statistics come from the batch (Ioffe and Szegedy, 2015).
+// A workgroup takes `lane_channels` channels of one chunk of rows; lane l makes channel l % lane_channels of every
+// `lane_rows`-th row. Grid: (chunks, tiles of channels, 1). Lanes past the last channel do nothing.
+
+struct Params {
+    origin: vec4<u32>,
+    rows: u32,
+    channels: u32,
+    lane_channels: u32,
+    lane_rows: u32,
+    half_rows: u32,
+    chunks: u32,
+    chunk_rows: u32,
+    eps: f32,
+    momentum: f32,
+    variance_scale: f32,
+    from_variance: u32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read> rstd: array<f32>;
+@group(0) @binding(6) var<storage, read> grad_weight: array<f32>;
+@group(0) @binding(7) var<storage, read> grad_bias: array<f32>;
+@group(0) @binding(8) var<storage, read_write> grad_x: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let group = workgroup + params.origin.xyz;
+    let row_lane = lane / params.lane_channels;
+    let channel = group.y * params.lane_channels + lane % params.lane_channels;
+    let used = row_lane < params.lane_rows && channel < params.channels;
+
+    if !used {
+        return;
+    }
+    let spread = rstd[channel];
+    let scale = weight[channel] * spread;
+    let centre = mean[channel];
+    let mean_grad = grad_bias[channel] / f32(params.rows);
+    let slope = spread * grad_weight[channel] / f32(params.rows);
+    let end = min((group.x + 1u) * params.chunk_rows, params.rows);
+    for (var row = group.x * params.chunk_rows + row_lane; row < end; row += params.lane_rows) {
+        let at = row * params.channels + channel;
+        grad_x[at] = scale * (grad_y[at] - mean_grad - (x[at] - centre) * slope);
+    }
+}
