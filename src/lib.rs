@@ -13,5 +13,6 @@ pub mod graph;
 pub mod data;
 pub mod draw;
 pub mod metrics;
+pub mod weights;
 
 pub use error::{Error, Result};
