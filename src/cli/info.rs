@@ -1,0 +1,46 @@
+//! `wgvision info`.
+
+use super::DeviceArgs;
+use crate::Result;
+use crate::gpu::{AdapterFacts, adapters};
+use clap::Args;
+
+#[derive(Args)]
+pub struct InfoArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
+    let all = adapters();
+    let gpu = device.open()?;
+    let used = gpu.facts().index;
+    if args.json {
+        let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
+            "checked": gpu.checked() });
+        println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
+        return Ok(());
+    }
+    println!("wgvision {}", env!("CARGO_PKG_VERSION"));
+    for adapter in &all {
+        print(adapter, adapter.index == used);
+    }
+    println!("\nThe engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
+    Ok(())
+}
+
+fn print(a: &AdapterFacts, used: bool) {
+    let (l, f) = (&a.limits, &a.features);
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let yes = |present: bool| if present { "yes" } else { "no" };
+    println!("\n{}{}: {} ({:?}, {}, {})", if used { "* " } else { "  " }, a.index, a.name, a.kind, a.backend, a.driver);
+    println!("    largest buffer            {}", mib(l.max_buffer));
+    println!("    largest storage binding   {}", mib(l.max_storage_binding));
+    println!("    storage buffers a kernel  {}", l.max_storage_buffers);
+    println!("    invocations a workgroup   {}", l.max_invocations);
+    println!("    workgroup memory          {} KiB", l.workgroup_memory >> 10);
+    println!("    storage alignment         {} bytes", l.storage_alignment);
+    println!("    f16 {}, subgroups {}, timestamps {}, pipeline cache {}, immediates {}", yes(f.f16), yes(f.subgroups),
+        yes(f.timestamps), yes(f.pipeline_cache), yes(f.immediates));
+}

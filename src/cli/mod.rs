@@ -1,0 +1,131 @@
+//! The command line: arguments in, results on stdout, progress on stderr. All work is done by the layers below.
+
+mod bench;
+mod demo;
+mod eval;
+mod info;
+mod models;
+mod op;
+mod segment;
+mod summary;
+mod train;
+
+use crate::Result;
+use crate::gpu::{Gpu, Options};
+use clap::{Args, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Detection and segmentation networks on any GPU, without CUDA.
+#[derive(Parser)]
+#[command(name = "wgvision", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Which device to use.
+#[derive(Args, Clone, Debug, Default)]
+struct DeviceArgs {
+    /// Part of the adapter's name, or its number in `wgvision info` (default: $WGVISION_ADAPTER, else the best).
+    #[arg(long, global = true, value_name = "NAME|INDEX")]
+    adapter: Option<String>,
+    /// Show what is going on (twice for more).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl DeviceArgs {
+    fn open(&self) -> Result<Gpu> {
+        Gpu::open_with(&Options { adapter: self.adapter.clone(), ..Default::default() })
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Adapters, limits, features, and what the engine will use.
+    Info(info::InfoArgs),
+    /// Train and run on built-in pictures, in a few minutes on any adapter.
+    Demo(demo::DemoArgs),
+    /// Architectures with parameters and multiply-adds.
+    Models(models::ModelsArgs),
+    /// Layer table and planned memory of a network.
+    Summary(summary::SummaryArgs),
+    /// Segment pictures: masks, overlays, JSON.
+    Segment(segment::SegmentArgs),
+    /// Train a network on your data.
+    Train(train::TrainArgs),
+    /// Measure a trained network.
+    Eval(eval::EvalArgs),
+    /// Run one kernel on your own tensors.
+    Op(op::OpArgs),
+    /// Time kernels.
+    Bench(bench::BenchArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let usage = e.use_stderr();
+            // Nothing can be done if even this cannot be printed.
+            let _ = e.print();
+            return if usage { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_logging(cli.device.verbose);
+    let device = &cli.device;
+    let result = match cli.command {
+        Command::Info(args) => info::run(&args, device),
+        Command::Demo(args) => demo::run(&args, device),
+        Command::Models(args) => models::run(&args),
+        Command::Summary(args) => summary::run(&args, device),
+        Command::Segment(args) => segment::run(&args, device),
+        Command::Train(args) => train::run(&args, device),
+        Command::Eval(args) => eval::run(&args, device),
+        Command::Op(args) => op::run(&args, device),
+        Command::Bench(args) => bench::run(&args, device),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(verbose: u8) {
+    use tracing_subscriber::filter::EnvFilter;
+    let default = ["wgvision=warn", "wgvision=info", "wgvision=debug"][usize::from(verbose.min(2))];
+    let filter = EnvFilter::try_from_env("WGVISION_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).without_time().with_writer(std::io::stderr).init();
+}
+
+/// Reads a JSON argument: the text itself, or `@file`.
+fn json_argument(text: &str) -> Result<serde_json::Value> {
+    let (text, place) = match text.strip_prefix('@') {
+        Some(path) => (std::fs::read_to_string(path).map_err(|e| crate::Error::io(path, e))?, path.to_string()),
+        None => (text.to_string(), "--attrs".to_string()),
+    };
+    serde_json::from_str(&text).map_err(|e| crate::Error::Usage(format!("{place} is no JSON: {e}")))
+}
+
+/// Writes pretty JSON to a file, whole or not at all.
+fn write_json(path: &std::path::Path, value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).expect("plain data");
+    text.push('\n');
+    crate::weights::write_atomically(path, text.as_bytes())
+}
+
+/// `512` or `480x640` (height x width).
+fn parse_size(text: &str) -> std::result::Result<[usize; 2], String> {
+    let wrong = || format!("'{text}' is no size; write a number, or HEIGHTxWIDTH such as 480x640");
+    let number = |t: &str| t.parse::<usize>().ok().filter(|&n| n > 0 && n <= 1 << 16).ok_or_else(wrong);
+    match text.split_once('x') {
+        Some((h, w)) => Ok([number(h)?, number(w)?]),
+        None => number(text).map(|n| [n, n]),
+    }
+}

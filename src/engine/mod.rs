@@ -1,0 +1,12 @@
+//! The whole flow: train a network, load it, run it on pictures, measure it. Each on a screen or two.
+
+pub mod checkpoint;
+pub mod evaluate;
+pub mod model;
+pub mod segmenter;
+pub mod train;
+pub mod train_segmentation;
+
+pub use model::SegmentationModel;
+pub use segmenter::{Segmentation, Segmenter};
+pub use train::{Progress, TrainSettings, Trainer};

@@ -1,0 +1,104 @@
+//! A trained segmentation model as one `.safetensors` file: weights in PyTorch's layouts, and in the metadata everything that is
+//! needed to run it (architecture, its configuration, class names, normalisation).
+
+use crate::data::normalise::Normalise;
+use crate::graph::{Graph, Variables};
+use crate::models::unet::UNet;
+use crate::nn::{Net, ParameterSpec};
+use crate::tensor::{Tensor, TensorType};
+use crate::weights::TensorFile;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Architecture and everything else beside the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentationModel {
+    /// The network.
+    pub unet: UNet,
+    /// How pixel values become the network's input.
+    pub normalise: Normalise,
+    /// Class names, background first. Two names for a binary model.
+    pub classes: Vec<String>,
+    /// Height and width of the crops it was trained on.
+    pub crop: [usize; 2],
+}
+
+/// The value of the metadata key `architecture`.
+const ARCHITECTURE: &str = "unet";
+
+impl SegmentationModel {
+    /// The metadata of its file.
+    pub fn metadata(&self) -> BTreeMap<String, String> {
+        let config = serde_json::to_string(self).expect("plain data");
+        [("architecture", ARCHITECTURE.to_string()), ("config", config), ("producer", "wgvision".to_string())]
+            .map(|(k, v)| (k.to_string(), v))
+            .into()
+    }
+
+    /// Reads the configuration from a file's metadata. Fails when the file is no segmentation model.
+    pub fn from_metadata(path: &Path, file: &TensorFile) -> Result<Self> {
+        match file.metadata.get("architecture").map(String::as_str) {
+            Some(ARCHITECTURE) => {}
+            Some(other) => {
+                return Err(Error::file(path, format!("is a '{other}' model, '{ARCHITECTURE}' was expected")));
+            }
+            None => {
+                let cure = "its metadata name no architecture; only files written by wgvision can be loaded without --arch";
+                return Err(Error::file(path, cure));
+            }
+        }
+        let text = file.metadata.get("config").ok_or_else(|| Error::file(path, "has no 'config' in its metadata"))?;
+        serde_json::from_str(text).map_err(|e| Error::file(path, format!("its 'config' cannot be read: {e}")))
+    }
+
+    /// Names, types and layouts of its parameters and states.
+    pub fn specs(&self) -> Result<Vec<ParameterSpec>> {
+        let side = self.smallest_side();
+        let mut graph = Graph::new();
+        let x = graph.input("images", TensorType::f32([1, side, side, self.unet.in_channels]))?;
+        let mut net = Net::new(&mut graph, false);
+        self.unet.build(&mut net, x)?;
+        Ok(net.specs)
+    }
+
+    fn smallest_side(&self) -> usize {
+        match self.unet.padding {
+            crate::models::unet::Padding::Same => self.unet.multiple(),
+            crate::models::unet::Padding::Valid => {
+                (4..).find(|&s| self.unet.valid_output(s).is_some()).expect("some side fits")
+            }
+        }
+    }
+
+    /// Writes weights (from the device's layouts) and configuration.
+    pub fn save(&self, path: &Path, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut file = TensorFile { metadata: self.metadata(), ..Default::default() };
+        for spec in self.specs()? {
+            let value = values.get(&spec.name).unwrap_or_else(|| panic!("no value for '{}'", spec.name));
+            file.tensors.insert(spec.name.clone(), spec.layout.export(value));
+        }
+        file.write(path)
+    }
+
+    /// Reads configuration and weights; the weights go into `variables`. Fails on missing, extra or ill-shaped tensors.
+    pub fn load(path: &Path, variables: &Variables) -> Result<Self> {
+        let file = TensorFile::read(path)?;
+        let model = Self::from_metadata(path, &file)?;
+        let specs = model.specs()?;
+        for spec in &specs {
+            let stored = file.get(path, &spec.name)?;
+            let value = spec.layout.import(stored);
+            if value.ty() != spec.ty {
+                let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
+                return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
+            }
+            variables.set(&spec.name, &value)?;
+        }
+        if let Some(extra) = file.tensors.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
+            return Err(Error::file(path, format!("has a tensor '{extra}' that the network does not know")));
+        }
+        Ok(model)
+    }
+}

@@ -1,0 +1,309 @@
+//! The training loop: step graph, asynchronous losses, validation, checkpoints, resuming, early stop.
+//!
+//! Knows nothing of what is trained: it is given a graph with a scalar loss, a source of feeds and a way to validate.
+
+use super::checkpoint::{Checkpoint, TrainState};
+use crate::draw::curves::curves_png;
+use crate::draw::log::MetricsLog;
+use crate::gpu::Report;
+use crate::graph::{Executable, Graph, Run, Variables};
+use crate::ops::Value;
+use crate::optim::{Ema, Guard, Optimizer, Schedule};
+use crate::tensor::{DType, Tensor};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How to train. What changes the result of a step is part of a checkpoint and must agree when a run is resumed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Steps in all.
+    pub steps: u64,
+    /// Optimiser and its constants.
+    pub optimizer: Optimizer,
+    /// Learning rate by step.
+    pub schedule: Schedule,
+    /// Gradients are scaled down to this global norm; 0 leaves them alone.
+    pub clip: f32,
+    /// Decay of an exponential moving average of the weights, which is then validated and saved.
+    pub ema: Option<f32>,
+    /// Steps between validations.
+    pub validate_every: u64,
+    /// Stop after this many validations without a better score.
+    pub patience: Option<u64>,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
+            clip: 0.0,
+            ema: None,
+            validate_every: 100,
+            patience: None,
+            seed: 1,
+        }
+    }
+}
+
+/// A graph of one training step: forward, backward, update.
+pub struct StepGraph {
+    /// The graph, with its updates.
+    pub graph: Graph,
+    /// The scalar loss.
+    pub loss: Value,
+    /// Global norm of the gradients before clipping.
+    pub norm: Value,
+}
+
+/// Adds gradients, clipping, the optimiser's updates and the moving average to a graph with a loss.
+pub fn training_graph(mut graph: Graph, loss: Value, settings: &TrainSettings) -> Result<StepGraph> {
+    let parameters = graph.parameters();
+    let grads = graph.gradients(loss, &parameters)?;
+    let hyper = graph.input("hyper", settings.optimizer.hyper_type())?;
+    let Guard { guard, norm } = Guard::build(&mut graph, &grads, loss, settings.clip)?;
+    let pairs: Vec<(Value, Value)> = parameters.iter().copied().zip(grads).collect();
+    let updated = settings.optimizer.apply(&mut graph, &pairs, hyper, guard)?;
+    if let Some(decay) = settings.ema {
+        Ema { decay }.apply(&mut graph, &parameters, &updated, guard)?;
+    }
+    Ok(StepGraph { graph, loss, norm })
+}
+
+/// Tensors for one step, by input name.
+pub type Feed = Vec<(String, Tensor)>;
+
+/// Scores of a validation: the first decides which weights are best (larger is better).
+pub type Scores = Vec<(String, f64)>;
+
+/// What a person wants to see while a run goes on.
+pub trait Progress {
+    /// A step's loss arrived.
+    fn step(&mut self, step: u64, loss: f32);
+    /// A validation finished; `best` if it is the best so far.
+    fn validated(&mut self, step: u64, scores: &Scores, best: bool);
+}
+
+/// Shows nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn step(&mut self, _: u64, _: f32) {}
+    fn validated(&mut self, _: u64, _: &Scores, _: bool) {}
+}
+
+/// What a finished run tells.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Steps done in all, resumed ones included.
+    pub steps: u64,
+    /// Best first score and its step.
+    pub best: Option<(f64, u64)>,
+    /// Stopped by patience.
+    pub early: bool,
+    /// Time of the steps of this process, validation left out.
+    pub training_time: Duration,
+    /// Host and device during the last step: no read-back and no wait inside.
+    pub last_report: Report,
+}
+
+/// A run in progress.
+pub struct Trainer {
+    step: Executable,
+    variables: Variables,
+    settings: TrainSettings,
+    state: TrainState,
+    metadata: BTreeMap<String, String>,
+    out: PathBuf,
+    log: MetricsLog,
+    pending: VecDeque<Pending>,
+}
+
+/// A submitted step whose loss has not arrived. Its feed is kept to find what went wrong if it did.
+struct Pending {
+    step: u64,
+    lr: f64,
+    feed: Feed,
+    run: Run,
+}
+
+/// Steps submitted before the oldest loss is waited for.
+const IN_FLIGHT: usize = 2;
+
+impl Trainer {
+    /// Sets a run up in folder `out`. With `resume`, goes on from its checkpoint, which must be of the same `metadata` (architecture and
+    /// configuration) and the same settings but for the number of steps. `score_names` are the columns of validations.
+    pub fn new(
+        graph: &StepGraph,
+        variables: Variables,
+        settings: TrainSettings,
+        metadata: BTreeMap<String, String>,
+        out: &Path,
+        resume: bool,
+        score_names: &[&str],
+    ) -> Result<Self> {
+        let step = Executable::new(&graph.graph, &[("loss", graph.loss), ("norm", graph.norm)], &variables)?;
+        variables.declare_all(&graph.graph)?;
+        let columns: Vec<&str> = ["loss", "norm", "lr"].into_iter().chain(score_names.iter().copied()).collect();
+        let csv = out.join("metrics.csv");
+        let (state, log) = if resume {
+            let state = Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?;
+            let log = MetricsLog::resume(&csv, &columns, state.step)?;
+            (state, log)
+        } else {
+            Ema::start(&variables)?;
+            (TrainState::default(), MetricsLog::create(&csv, &columns)?)
+        };
+        let out = out.to_path_buf();
+        Ok(Self { step, variables, settings, state, metadata, out, log, pending: VecDeque::new() })
+    }
+
+    /// Steps done so far.
+    pub fn steps_done(&self) -> u64 {
+        self.state.step
+    }
+
+    /// Trains to the end. `next` gives each step's tensors; `validate` is called with the weights to judge; `save` keeps them when they are the
+    /// best so far.
+    pub fn run(
+        &mut self,
+        mut next: impl FnMut() -> Result<Feed>,
+        mut validate: impl FnMut(&Variables) -> Result<Scores>,
+        mut save: impl FnMut(&Variables) -> Result<()>,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome> {
+        let mut training_time = Duration::ZERO;
+        let mut last_report = Report::default();
+        let mut early = false;
+        while self.state.step < self.settings.steps && !early {
+            let started = Instant::now();
+            last_report = self.submit(next()?)?;
+            while self.pending.len() > IN_FLIGHT {
+                self.collect(progress)?;
+            }
+            let step = self.state.step;
+            let last = step == self.settings.steps;
+            if last || step % self.settings.validate_every.max(1) == 0 {
+                while !self.pending.is_empty() {
+                    self.collect(progress)?;
+                }
+                training_time += started.elapsed();
+                early = self.validate(&mut validate, &mut save, progress)?;
+            } else {
+                training_time += started.elapsed();
+            }
+        }
+        let best = self.state.best;
+        Ok(Outcome { steps: self.state.step, best, early, training_time, last_report })
+    }
+
+    fn submit(&mut self, feed: Feed) -> Result<Report> {
+        let lr = self.settings.schedule.at(self.state.step, self.settings.steps);
+        let hyper = self.settings.optimizer.hyper(lr, self.state.step + 1);
+        let mut given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        given.push(("hyper", &hyper));
+        let run = self.step.run(&given)?;
+        let report = run.report;
+        self.state.step += 1;
+        self.pending.push_back(Pending { step: self.state.step, lr, feed, run });
+        Ok(report)
+    }
+
+    /// Takes in the oldest outstanding loss.
+    fn collect(&mut self, progress: &mut dyn Progress) -> Result<()> {
+        let Pending { step, lr, feed, run } = self.pending.pop_front().expect("something is outstanding");
+        let results = run.wait()?;
+        let (loss, norm) = (results["loss"].scalar(), results["norm"].scalar());
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(self.blame(step, &feed));
+        }
+        let row = [("loss", f64::from(loss)), ("norm", f64::from(norm)), ("lr", lr)];
+        let validated = step % self.settings.validate_every.max(1) == 0 || step == self.settings.steps;
+        if validated {
+            self.state.last_row = row.map(|(n, v)| (n.to_string(), v)).to_vec();
+        } else {
+            self.log.write(step, &row)?;
+        }
+        progress.step(step, loss);
+        Ok(())
+    }
+
+    /// Validates, logs, keeps the best weights, writes the checkpoint. True when patience has run out.
+    fn validate(
+        &mut self,
+        validate: &mut dyn FnMut(&Variables) -> Result<Scores>,
+        save: &mut dyn FnMut(&Variables) -> Result<()>,
+        progress: &mut dyn Progress,
+    ) -> Result<bool> {
+        let judged = match self.settings.ema {
+            Some(_) => Ema::averaged(&self.variables)?,
+            None => self.variables.clone(),
+        };
+        let scores = validate(&judged)?;
+        let step = self.state.step;
+        let mut row = std::mem::take(&mut self.state.last_row);
+        row.extend(scores.iter().cloned());
+        let row: Vec<(&str, f64)> = row.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+        self.log.write(step, &row)?;
+        let score = scores.first().map_or(f64::NEG_INFINITY, |(_, v)| *v);
+        let better = self.state.best.is_none_or(|(best, _)| score > best);
+        if better {
+            self.state.best = Some((score, step));
+            self.state.stale = 0;
+            save(&judged)?;
+        } else {
+            self.state.stale += 1;
+        }
+        Checkpoint::write(&self.out.join(CHECKPOINT), &self.metadata, &self.settings, &self.state, &self.variables)?;
+        curves_png(self.out.join("metrics.csv"), self.out.join("curves.png"))?;
+        progress.validated(step, &scores, better);
+        Ok(self.settings.patience.is_some_and(|p| self.state.stale >= p))
+    }
+
+    /// Runs the step again node by node and names the first tensor that is not finite. The guard has kept the
+    /// parameters as they were before that step.
+    fn blame(&mut self, step: u64, feed: &Feed) -> Error {
+        match self.first_bad_tensor(step, feed) {
+            Ok(name) => Error::NonFinite(format!(
+                "step {step}: '{name}' is the first tensor that holds NaN or infinity; the weights are as before this step; \
+                 a smaller learning rate or gradient clipping may help"
+            )),
+            Err(e) => e,
+        }
+    }
+
+    fn first_bad_tensor(&mut self, step: u64, feed: &Feed) -> Result<String> {
+        if let Some((name, _)) = feed.iter().find(|(_, t)| !finite(t)) {
+            return Ok(name.clone());
+        }
+        if let Some((name, _)) = self.variables.snapshot()?.iter().find(|(_, t)| !finite(t)) {
+            return Ok(name.clone());
+        }
+        let lr = self.settings.schedule.at(step - 1, self.settings.steps);
+        let hyper = self.settings.optimizer.hyper(lr, step);
+        let mut given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        given.push(("hyper", &hyper));
+        let mut found = None;
+        self.step.run_inspecting(&given, |name, tensor| {
+            if !finite(&tensor) {
+                found = Some(name.to_string());
+            }
+            found.is_none()
+        })?;
+        Ok(found.unwrap_or_else(|| "loss".to_string()))
+    }
+}
+
+/// The checkpoint's name in a run's folder.
+pub const CHECKPOINT: &str = "last.safetensors";
+
+fn finite(t: &Tensor) -> bool {
+    t.dtype() != DType::F32 || t.as_f32().iter().all(|v| v.is_finite())
+}

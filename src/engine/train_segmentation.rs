@@ -1,0 +1,136 @@
+//! Trains a segmentation network: graph, data, validation, files. The flow of a whole run on one screen.
+
+use super::model::SegmentationModel;
+use super::segmenter::Segmenter;
+use super::train::{Feed, Outcome, Progress, Scores, StepGraph, TrainSettings, Trainer, training_graph};
+use crate::data::loader::{Loader, LoaderOptions, Source};
+use crate::data::pairs::MaskedPictures;
+use crate::data::segmentation::{Segmentation, SegmentationBatch};
+use crate::gpu::Gpu;
+use crate::graph::{Graph, Variables};
+use crate::losses::SegmentationLoss;
+use crate::metrics::segmentation::{Confusion, PictureDice};
+use crate::nn::{Net, ParameterSpec, initialise};
+use crate::ops::Value;
+use crate::tensor::TensorType;
+use crate::Result;
+use std::path::Path;
+
+/// What to train and how, beside the data.
+#[derive(Clone, Debug)]
+pub struct SegmentationRun {
+    /// The network and its input.
+    pub model: SegmentationModel,
+    /// The loss.
+    pub loss: SegmentationLoss,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Steps, optimiser, schedule.
+    pub settings: TrainSettings,
+}
+
+/// What a finished run tells, with the data's side of it.
+#[derive(Clone, Debug)]
+pub struct SegmentationOutcome {
+    /// The loop's side.
+    pub outcome: Outcome,
+    /// Share of the time that the loop waited for batches, 0 to 1.
+    pub data_wait: f64,
+    /// Pictures left out because they did not decode.
+    pub skipped: usize,
+}
+
+/// File name of the best model in a run's folder.
+pub const BEST: &str = "best.safetensors";
+
+impl SegmentationRun {
+    /// Trains on `train`, validates on `val` (whole pictures), and writes `best.safetensors`, `last.safetensors`, `metrics.csv` and `curves.png`
+    /// into `out`.
+    pub fn train<D: MaskedPictures, V: MaskedPictures>(
+        &self,
+        gpu: &Gpu,
+        train: Segmentation<D>,
+        val: &V,
+        out: &Path,
+        resume: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<SegmentationOutcome> {
+        let (step, specs) = self.step_graph()?;
+        let variables = Variables::new(gpu);
+        initialise(&variables, &specs, self.settings.seed)?;
+        let mut metadata = self.model.metadata();
+        metadata.insert("loss".into(), serde_json::to_string(&self.loss).expect("plain data"));
+        metadata.insert("batch".into(), self.batch.to_string());
+        let settings = self.settings.clone();
+        let mut trainer = Trainer::new(&step, variables, settings, metadata, out, resume, &["dice", "miou"])?;
+        let options = LoaderOptions { start: trainer.steps_done(), ..LoaderOptions::training(self.batch, self.settings.seed) };
+        let mut loader = Loader::new(train, options)?;
+        let outcome = trainer.run(
+            || next_feed(&mut loader),
+            |weights| validate(&self.model, weights, val),
+            |weights| self.model.save(&out.join(BEST), &weights.snapshot()?),
+            progress,
+        )?;
+        Ok(SegmentationOutcome { outcome, data_wait: loader.waiting().share(), skipped: loader.skipped() })
+    }
+
+    /// The graph of one step on a batch of crops, and the network's parameters.
+    pub fn step_graph(&self) -> Result<(StepGraph, Vec<ParameterSpec>)> {
+        let [h, w] = self.model.crop;
+        let mut graph = Graph::new();
+        let images = graph.input("images", TensorType::f32([self.batch, h, w, self.model.unet.in_channels]))?;
+        let mut net = Net::new(&mut graph, true);
+        let logits = self.model.unet.build(&mut net, images)?;
+        let specs = net.specs;
+        let (targets, weights) = loss_inputs(&mut graph, logits, &self.loss)?;
+        let loss = build_loss(&mut graph, &self.loss, logits, targets, weights)?;
+        Ok((training_graph(graph, loss, &self.settings)?, specs))
+    }
+}
+
+/// Inputs `targets` and, where the loss has them, `weights`, as large as the logits.
+pub fn loss_inputs(graph: &mut Graph, logits: Value, loss: &SegmentationLoss) -> Result<(Value, Option<Value>)> {
+    let shape = graph.shape(logits);
+    let ty = match shape[3] {
+        1 => TensorType::f32(shape),
+        _ => TensorType::i32(&shape[..3]),
+    };
+    let weights_ty = TensorType::f32(&ty.shape);
+    let targets = graph.input("targets", ty)?;
+    let weights = if loss.weighted() { Some(graph.input("weights", weights_ty)?) } else { None };
+    Ok((targets, weights))
+}
+
+/// The loss as nodes.
+pub fn build_loss(
+    graph: &mut Graph,
+    loss: &SegmentationLoss,
+    logits: Value,
+    targets: Value,
+    weights: Option<Value>,
+) -> Result<Value> {
+    loss.build(graph, logits, targets, weights)
+}
+
+fn next_feed<S: Source<Batch = SegmentationBatch>>(loader: &mut Loader<S>) -> Result<Feed> {
+    let batch = loader.next().expect("training batches do not end")?;
+    let mut feed = vec![("images".to_string(), batch.images), ("targets".to_string(), batch.targets)];
+    feed.extend(batch.weights.map(|w| ("weights".to_string(), w)));
+    Ok(feed)
+}
+
+/// Mean Dice over the pictures (binary) or over the classes, and mean IoU, on whole pictures.
+pub fn validate<V: MaskedPictures>(model: &SegmentationModel, weights: &Variables, val: &V) -> Result<Scores> {
+    let mut segmenter = Segmenter::new(model.clone(), weights.clone());
+    let mut confusion = Confusion::new(model.classes.len());
+    let mut dice = PictureDice::default();
+    for i in 0..val.len() {
+        let pair = val.get(i)?;
+        let found = segmenter.segment(&pair.picture)?;
+        confusion.add(&pair.mask, &found.mask);
+        dice.add(&pair.mask, &found.mask);
+    }
+    let scores = confusion.scores();
+    let dice = if model.classes.len() == 2 { dice.mean() } else { scores.mean_dice };
+    Ok(vec![("dice".into(), dice.unwrap_or(0.0)), ("miou".into(), scores.mean_iou.unwrap_or(0.0))])
+}

@@ -1,0 +1,3 @@
+//! Networks, each a function that reads like its paper's figure.
+
+pub mod unet;

@@ -1,0 +1,168 @@
+//! First values of parameters: a pure function of the seed and the parameter's name, whatever the order of building.
+
+use crate::Result;
+use crate::graph::{Graph, Variables};
+use crate::ops::Value;
+use crate::tensor::layout::Layout;
+use crate::tensor::{Tensor, TensorType};
+
+/// How a parameter starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// One value everywhere.
+    Constant(f32),
+    /// Normal with standard deviation sqrt(2 / fan_in), for layers followed by ReLU (He et al. 2015).
+    He {
+        /// Inputs that each output sums over.
+        fan_in: usize,
+    },
+    /// Uniform in +-1/sqrt(fan_in): PyTorch's default for biases.
+    Uniform {
+        /// Inputs that each output sums over.
+        fan_in: usize,
+    },
+}
+
+/// A parameter or state of a network: name, type, first value, and its layout in files.
+#[derive(Clone, Debug)]
+pub struct ParameterSpec {
+    /// Full name.
+    pub name: String,
+    /// Type on the device.
+    pub ty: TensorType,
+    /// First value.
+    pub init: Init,
+    /// How files order its dimensions.
+    pub layout: Layout,
+}
+
+/// A network under construction: the graph, whether it is built for training, and its parameters so far.
+pub struct Net<'a> {
+    /// Where nodes go.
+    pub graph: &'a mut Graph,
+    /// Training mode: batch statistics and dropout.
+    pub training: bool,
+    /// Parameters and states in the order of building.
+    pub specs: Vec<ParameterSpec>,
+}
+
+impl<'a> Net<'a> {
+    /// A network that adds to `graph`.
+    pub fn new(graph: &'a mut Graph, training: bool) -> Self {
+        Self { graph, training, specs: Vec::new() }
+    }
+
+    /// Builds with `name` in front of all names.
+    pub fn scope<T>(&mut self, name: &str, build: impl FnOnce(&mut Net<'_>) -> Result<T>) -> Result<T> {
+        let Self { graph, training, specs } = self;
+        graph.scope(name, |graph| {
+            let mut net = Net { graph, training: *training, specs: std::mem::take(specs) };
+            let built = build(&mut net);
+            *specs = net.specs;
+            built
+        })
+    }
+
+    /// Builds a segment that is computed again in the backward pass; see [`Graph::checkpoint`].
+    pub fn checkpoint<T>(&mut self, build: impl FnOnce(&mut Net<'_>) -> Result<T>) -> Result<T> {
+        let Self { graph, training, specs } = self;
+        graph.checkpoint(|graph| {
+            let mut net = Net { graph, training: *training, specs: std::mem::take(specs) };
+            let built = build(&mut net);
+            *specs = net.specs;
+            built
+        })
+    }
+
+    /// A trained tensor under the open scopes.
+    pub fn parameter(&mut self, name: &str, ty: TensorType, init: Init, layout: Layout) -> Result<Value> {
+        let value = self.graph.parameter(name, ty.clone())?;
+        self.register(value, ty, init, layout);
+        Ok(value)
+    }
+
+    /// A tensor kept between runs but not trained.
+    pub fn state(&mut self, name: &str, ty: TensorType, init: Init) -> Result<Value> {
+        let value = self.graph.state(name, ty.clone())?;
+        self.register(value, ty, init, Layout::Plain);
+        Ok(value)
+    }
+
+    fn register(&mut self, value: Value, ty: TensorType, init: Init, layout: Layout) {
+        let name = self.graph.name(value).to_string();
+        self.specs.push(ParameterSpec { name, ty, init, layout });
+    }
+}
+
+/// Sets every parameter that does not exist yet to its first value.
+pub fn initialise(variables: &Variables, specs: &[ParameterSpec], seed: u64) -> Result<()> {
+    for spec in specs.iter().filter(|s| !variables.contains(&s.name)) {
+        variables.set(&spec.name, &first_value(spec, seed))?;
+    }
+    Ok(())
+}
+
+/// The first value of one parameter.
+pub fn first_value(spec: &ParameterSpec, seed: u64) -> Tensor {
+    let n = spec.ty.elements();
+    let mut random = Random::new(seed, &spec.name);
+    let data = match spec.init {
+        Init::Constant(v) => vec![v; n],
+        Init::He { fan_in } => {
+            let deviation = (2.0 / fan_in as f64).sqrt();
+            (0..n).map(|_| (random.normal() * deviation) as f32).collect()
+        }
+        Init::Uniform { fan_in } => {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            (0..n).map(|_| ((2.0 * random.unit() - 1.0) * bound) as f32).collect()
+        }
+    };
+    Tensor::f32(&spec.ty.shape, data)
+}
+
+/// SplitMix64 started from a seed and a name (FNV-1a).
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64, name: &str) -> Self {
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        Self(hash ^ seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Box and Muller 1958.
+    fn normal(&mut self) -> f64 {
+        let (u, v) = (1.0 - self.unit(), self.unit());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_values_depend_on_name_and_seed_alone() {
+        let spec = |name: &str| ParameterSpec {
+            name: name.into(),
+            ty: TensorType::f32([3, 3, 64, 64]),
+            init: Init::He { fan_in: 576 },
+            layout: Layout::ConvWeight,
+        };
+        let a = first_value(&spec("a"), 1);
+        assert_eq!(a, first_value(&spec("a"), 1));
+        assert_ne!(a, first_value(&spec("b"), 1));
+        assert_ne!(a, first_value(&spec("a"), 2));
+        let n = a.as_f32().len() as f64;
+        let mean = a.as_f32().iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let variance = a.as_f32().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n;
+        assert!(mean.abs() < 1e-3 && (variance * 288.0 - 1.0).abs() < 0.05, "{mean} {variance}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Parameters with their names and first values, and the layers networks are made of.
+//!
+//! A layer is a function that adds nodes under a scope and returns a value. Names follow PyTorch: `conv.weight`, `bn.running_mean`.
+
+mod init;
+mod layers;
+
+pub use init::{Init, Net, ParameterSpec, initialise};
+pub use layers::{BatchNormLayer, Conv, UpConv};
