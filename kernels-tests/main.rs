@@ -20,6 +20,7 @@ mod nonfinite;
 mod overlap_loss;
 mod pointwise_loss;
 mod relu;
+mod models;
 mod shaders;
 mod slice;
 mod smooth_l1;

@@ -118,6 +118,7 @@ pub struct Outcome {
 pub struct Trainer {
     step: Executable,
     variables: Variables,
+    parameters: Vec<String>,
     settings: TrainSettings,
     state: TrainState,
     metadata: BTreeMap<String, String>,
@@ -162,7 +163,8 @@ impl Trainer {
             (TrainState::default(), MetricsLog::create(&csv, &columns)?)
         };
         let out = out.to_path_buf();
-        Ok(Self { step, variables, settings, state, metadata, out, log, pending: VecDeque::new() })
+        let parameters = graph.graph.parameters().iter().map(|&v| graph.graph.name(v).to_string()).collect();
+        Ok(Self { step, variables, parameters, settings, state, metadata, out, log, pending: VecDeque::new() })
     }
 
     /// Steps done so far.
@@ -283,8 +285,10 @@ impl Trainer {
         if let Some((name, _)) = feed.iter().find(|(_, t)| !finite(t)) {
             return Ok(name.clone());
         }
-        if let Some((name, _)) = self.variables.snapshot()?.iter().find(|(_, t)| !finite(t)) {
-            return Ok(name.clone());
+        for name in &self.parameters {
+            if !finite(&self.variables.get(name)?) {
+                return Ok(name.clone());
+            }
         }
         let lr = self.settings.schedule.at(step - 1, self.settings.steps);
         let hyper = self.settings.optimizer.hyper(lr, step);

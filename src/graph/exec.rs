@@ -143,8 +143,9 @@ impl Executable {
         Ok(Run { report, outputs: reads.collect::<Result<_>>()? })
     }
 
-    /// Runs node by node and calls `inspect(name, type, bytes)` on every output of every node while it is still there, until
-    /// it returns false. Slow; for finding where something went wrong.
+    /// Runs node by node and calls `inspect(name, tensor)` on every output of every node while it is still there, until it
+    /// returns false. Outputs that are written straight into variables are passed over. Slow; for finding where
+    /// something went wrong.
     pub fn run_inspecting(
         &mut self,
         inputs: &[(&str, &Tensor)],
@@ -156,6 +157,9 @@ impl Executable {
             for slot in 0.. {
                 let value = Value { node, slot };
                 let (Some(region), true) = (self.regions.get(&value), going) else { break };
+                if matches!(self.plan.places[&value], Place::Variable(_)) {
+                    continue;
+                }
                 let ty = self.types[&value].clone();
                 let bytes = self.gpu.read(region, ty.bytes())?.wait()?;
                 going = inspect(&self.names[node], Tensor::from_bytes(ty, &bytes));

@@ -113,6 +113,11 @@ impl Plan {
         found
     }
 
+    /// Indices of the nodes that run, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.steps.iter().map(|s| s.node)
+    }
+
     /// Number of nodes that run.
     pub fn len(&self) -> usize {
         self.steps.len()

@@ -1,0 +1,6 @@
+//! Whole networks: planning, training steps, fusing, resuming, and what happens with bad input.
+
+mod bad_input;
+mod plan;
+mod training;
+mod unet;
