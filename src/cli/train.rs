@@ -3,7 +3,8 @@
 use super::{DeviceArgs, parse_size};
 use crate::data::augment::Augment;
 use crate::data::normalise::Normalise;
-use crate::data::pairs::{Cached, Labels, MaskedPictures, PairFolder, splits};
+use crate::data::cache::Cached;
+use crate::data::pairs::{Labels, MaskedPictures, PairFolder, splits};
 use crate::data::segmentation::Segmentation;
 use crate::engine::train::{Progress, Scores, TrainSettings};
 use crate::engine::train_segmentation::{BEST, SegmentationRun};

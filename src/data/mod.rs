@@ -8,6 +8,7 @@ pub mod normalise;
 pub mod pairs;
 mod palette;
 pub mod picture;
+pub mod plates;
 pub mod rle;
 pub mod rng;
 pub mod scenes;

@@ -1,6 +1,7 @@
 //! The whole flow: train a network, load it, run it on pictures, measure it. Each on a screen or two.
 
 pub mod checkpoint;
+pub mod demo;
 pub mod evaluate;
 pub mod model;
 pub mod segmenter;

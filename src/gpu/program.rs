@@ -273,8 +273,11 @@ impl Gpu {
     }
 }
 
+/// A binding's number and its memory.
+type Bound<'a> = (u32, &'a Region);
+
 /// Pairs of bindings that are the same bytes (an op working in place), and the bindings that remain.
-fn resolve_aliases<'a>(launch: &Launch, regions: &'a [Region]) -> (Vec<(u32, u32)>, Vec<(u32, &'a Region)>) {
+fn resolve_aliases<'a>(launch: &Launch, regions: &'a [Region]) -> (Vec<(u32, u32)>, Vec<Bound<'a>>) {
     assert_eq!(launch.slots.len(), regions.len(), "{}: a region for every slot", launch.kernel.label);
     let mut aliases: Vec<(u32, u32)> = Vec::new();
     for (i, a) in regions.iter().enumerate() {
@@ -293,7 +296,7 @@ fn bind(
     launch: &Launch,
     pipeline: &super::pipeline::Pipeline,
     uniform: wgpu::BufferBinding<'_>,
-    bound: &[(u32, &Region)],
+    bound: &[Bound<'_>],
 ) -> wgpu::BindGroup {
     let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
     for &(binding, region) in bound {

@@ -1,0 +1,34 @@
+//! Generated plate crops with digit masks, as segmentation data: what the demo trains on.
+
+use super::pairs::{Labels, MaskedPicture, MaskedPictures};
+use super::scenes::PlateCrop;
+use crate::Result;
+use std::sync::Arc;
+
+/// Crops `first .. first + count` of the series `seed`; the mask is the ink of the digits.
+#[derive(Clone, Copy, Debug)]
+pub struct PlateCrops {
+    /// Series of crops.
+    pub seed: u64,
+    /// Number of the first crop.
+    pub first: u64,
+    /// How many.
+    pub count: usize,
+    /// Width and height in pixels.
+    pub size: [u32; 2],
+}
+
+impl MaskedPictures for PlateCrops {
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn labels(&self) -> Labels {
+        Labels::Binary
+    }
+
+    fn get(&self, index: usize) -> Result<Arc<MaskedPicture>> {
+        let crop = PlateCrop::generate(self.seed, self.first + index as u64, self.size[0], self.size[1]);
+        Ok(Arc::new(MaskedPicture { name: crop.text, picture: crop.image, mask: crop.digit_mask }))
+    }
+}

@@ -1,0 +1,95 @@
+//! The built-in demo: a small U-Net learns to find the digits of licence plates in generated pictures.
+
+use super::model::SegmentationModel;
+use super::segmenter::Segmenter;
+use super::train::{Progress, TrainSettings};
+use super::train_segmentation::{BEST, SegmentationOutcome, SegmentationRun};
+use crate::data::augment::Augment;
+use crate::data::cache::Cached;
+use crate::data::normalise::Normalise;
+use crate::data::pairs::MaskedPictures;
+use crate::data::picture::write_picture;
+use crate::data::plates::PlateCrops;
+use crate::data::scenes::{Scene, SceneConfig};
+use crate::data::segmentation::Segmentation;
+use crate::draw::overlay::{Style, overlay};
+use crate::draw::panel::{comparison, row, stack};
+use crate::gpu::Gpu;
+use crate::losses::SegmentationLoss;
+use crate::metrics::segmentation::PictureDice;
+use crate::models::unet::UNet;
+use crate::optim::Schedule;
+use crate::Result;
+use image::{DynamicImage, RgbImage};
+use std::path::Path;
+
+/// What the demo found.
+#[derive(Clone, Debug)]
+pub struct DemoOutcome {
+    /// The training run.
+    pub run: SegmentationOutcome,
+    /// Mean Dice of the digits over plates that training never saw.
+    pub dice: f64,
+}
+
+/// Crops to train on, to validate on, and to show at the end.
+const TRAIN: usize = 1200;
+const VAL: usize = 24;
+const SHOW: usize = 8;
+/// Height and width of a crop.
+const CROP: [usize; 2] = [64, 128];
+
+/// Trains for `steps` steps and writes scenes.png, curves.png, digits.png, the model and the log into `out`.
+pub fn demo(gpu: &Gpu, out: &Path, steps: u64, seed: u64, progress: &mut dyn Progress) -> Result<DemoOutcome> {
+    write_picture(out.join("scenes.png"), &DynamicImage::ImageRgb8(scenes(seed)))?;
+    let crops = |first, count| PlateCrops { seed, first, count, size: [CROP[1] as u32, CROP[0] as u32] };
+    let train = Segmentation {
+        pictures: Cached::new(crops(0, TRAIN), 256 << 20),
+        augment: Augment::default(),
+        normalise: Normalise::Standardise,
+        border: None,
+    };
+    let run = demo_run(steps, seed);
+    let val = Cached::new(crops(1 << 20, VAL), 64 << 20);
+    let run = run.train(gpu, train, &val, out, false, progress)?;
+    let mut segmenter = Segmenter::load_on(gpu, out.join(BEST))?;
+    let unseen = crops(2 << 20, VAL);
+    let mut dice = PictureDice::default();
+    let mut shown = Vec::new();
+    for i in 0..unseen.len() {
+        let pair = unseen.get(i)?;
+        let found = segmenter.segment(&pair.picture)?;
+        let score = dice.add(&pair.mask, &found.mask);
+        if shown.len() < SHOW {
+            let caption = format!("Dice {score:.2}");
+            shown.push(comparison(&pair.picture, Some(&pair.mask), &found.mask, &pair.name, &caption));
+        }
+    }
+    write_picture(out.join("digits.png"), &DynamicImage::ImageRgb8(stack(&shown)))?;
+    Ok(DemoOutcome { run, dice: dice.mean().expect("there are pictures") })
+}
+
+fn demo_run(steps: u64, seed: u64) -> SegmentationRun {
+    let unet = UNet { width: 8, depth: 3, batch_norm: true, ..Default::default() };
+    let classes = vec!["background".into(), "digit".into()];
+    let model = SegmentationModel { unet, normalise: Normalise::Standardise, classes, crop: CROP };
+    let settings = TrainSettings {
+        steps,
+        validate_every: (steps / 8).max(1),
+        schedule: Schedule::warm_cosine(4e-3),
+        seed,
+        ..Default::default()
+    };
+    SegmentationRun { model, loss: SegmentationLoss::usual(1), batch: 8, settings }
+}
+
+/// Four street scenes with the ink of their plates marked.
+fn scenes(seed: u64) -> RgbImage {
+    let draw = |i: u64| {
+        let scene = Scene::generate(seed, i, &SceneConfig::default());
+        let marked = overlay(&scene.image, scene.digit_mask.as_raw(), Style::zoomed_for(scene.image.width()));
+        let plates: Vec<&str> = scene.plates.iter().map(|p| p.text.as_str()).collect();
+        row(&[(&format!("street {i}"), &scene.image), (&plates.join("  "), &marked)])
+    };
+    stack(&(0..3).map(draw).collect::<Vec<_>>())
+}
