@@ -218,7 +218,7 @@ pub fn draw_end_window(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) 
         for x in [-0.42, 0.42] {
             if rng.chance(0.6) {
                 let skin = rgb(120, 88, 70);
-                stage.ball(place(x, 0.42), vec2(0.1, 0.13), skin * 0.5);
+                stage.ball(place(x, 0.42), vec2(0.1, 0.13), skin * 0.22);
             }
         }
         stage.panel(&quad([-0.7, -0.05], [0.07, 0.09]), TRIM);
@@ -345,7 +345,7 @@ fn draw_plate(vehicle: &Vehicle, stage: &mut Stage<'_>, corners: &[Vec3; 4]) -> 
 fn draw_in_front_of_plate(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng, corners: &[Vec3; 4]) {
     let foot = 0.5 * (corners[2] + corners[3]);
     let up = corners[0] - corners[3];
-    if vehicle.rear && rng.chance(0.12) {
+    if vehicle.rear && rng.chance(0.08) {
         let ball = foot + up * rng.range(-0.1, 0.15);
         stage.panel(
             &[

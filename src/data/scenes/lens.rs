@@ -45,7 +45,7 @@ impl Lens {
         let shaken = rng.chance(if dark { 0.35 } else { 0.2 });
         let pan = Vec2::from_angle(rng.normal() * 0.4) * rng.range(0.8, 2.6) * scale;
         Lens {
-            exposure: perfect.exposure * (rng.normal() * 0.35).exp2(),
+            exposure: perfect.exposure * (rng.normal() * 0.28).exp2(),
             blur: rng.range(-0.4, 0.9).max(0.0) * scale,
             motion: if shaken { pan } else { Vec2::ZERO },
             vignette: rng.range(0.0, 0.35),

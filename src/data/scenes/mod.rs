@@ -6,6 +6,7 @@
 //! hides is not in them. Every plate that is painted is listed. Digits elsewhere, on signs, shops,
 //! buses and vans, are part of no mask. The numbers on plates are drawn by lot.
 
+mod buildings;
 mod camera;
 mod canvas;
 mod crop;
@@ -118,7 +119,7 @@ fn park(rng: &mut Rng, street: &Street, camera: &Camera, light: &Light, config: 
             break;
         }
         // The first stands near enough to be the picture's subject.
-        let z = if attempt == 0 { rng.range(3.6, 8.0) } else { 4.5 + 32.0 * rng.unit().powf(1.4) };
+        let z = if attempt == 0 { rng.range(4.2, 8.5) } else { 4.5 + 32.0 * rng.unit().powf(1.4) };
         let own_side = rng.chance(0.5);
         let kerb = rng.chance(0.45);
         let x = if kerb { street.road - 1.15 } else { rng.range(0.28, 0.45) * street.road };

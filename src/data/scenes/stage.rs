@@ -52,6 +52,23 @@ impl Stage<'_> {
         self.canvas.shadow(&flat, softness * scale, factor, None);
     }
 
+    /// The shadow of a solid on the ground: the hull of its corners' shadows.
+    pub fn hull_shadow(&mut self, corners: &[Vec3], softness: f32, factor: f32) {
+        let middle = corners.iter().sum::<Vec3>() / corners.len() as f32;
+        let flat = hull(self.camera.project_polygon(corners));
+        self.canvas.shadow(&flat, softness * self.camera.scale_at(middle), factor, None);
+    }
+
+    /// The outline of a solid with these corners, in the light of a wall that faces the camera.
+    pub fn outline(&mut self, corners: &[Vec3], albedo: Vec3) {
+        let middle = corners.iter().sum::<Vec3>() / corners.len() as f32;
+        let eye = self.camera.position;
+        let light = self.light.falling_on(middle, (eye - middle).normalize(), eye);
+        let colour = self.light.through_haze(albedo * light, self.camera.depth(middle));
+        let flat = hull(self.camera.project_polygon(corners));
+        self.canvas.polygon(&flat, |_| colour);
+    }
+
     /// A lit disc that faces the camera, `radius` in metres.
     pub fn ball(&mut self, at: Vec3, radius: Vec2, albedo: Vec3) {
         let eye = self.camera.position;
@@ -123,5 +140,42 @@ impl Stage<'_> {
         let wide = radius.x / radius.y.max(1e-4) * edge_up.distance(centre);
         let stretch = self.camera.aspect();
         Some((centre, Vec2::new(wide * stretch, edge_up.distance(centre))))
+    }
+}
+
+/// The convex hull (Andrew's monotone chain, 1979).
+fn hull(mut points: Vec<Vec2>) -> Vec<Vec2> {
+    points.sort_by(|p, q| p.x.total_cmp(&q.x).then(p.y.total_cmp(&q.y)));
+    let half = |points: &mut dyn Iterator<Item = Vec2>| {
+        let mut chain: Vec<Vec2> = Vec::new();
+        for p in points {
+            while let [.., o, m] = chain[..]
+                && (m - o).perp_dot(p - o) <= 0.0
+            {
+                chain.pop();
+            }
+            chain.push(p);
+        }
+        chain.pop();
+        chain
+    };
+    let mut out = half(&mut points.iter().copied());
+    out.extend(half(&mut points.iter().rev().copied()));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glam::vec2;
+
+    #[test]
+    fn hull_of_a_square_with_points_inside_is_the_square() {
+        let corners = [vec2(0.0, 0.0), vec2(4.0, 0.0), vec2(4.0, 4.0), vec2(0.0, 4.0)];
+        let mut points = corners.to_vec();
+        points.extend([vec2(1.0, 2.0), vec2(2.0, 0.0), vec2(3.0, 3.0)]);
+        let found = hull(points);
+        assert_eq!(found.len(), 4);
+        assert!(corners.iter().all(|c| found.contains(c)));
     }
 }

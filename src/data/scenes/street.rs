@@ -1,13 +1,14 @@
 //! The street that vehicles stand in: sky, hills, ground with its markings, and what lines the road.
 //!
 //! Ground and sky are computed per pixel from the ray that the camera sends there. What stands upright
-//! is in `roadside`.
+//! is in `buildings` and `roadside`.
 
 use glam::{Vec2, Vec3, vec2};
 
 use super::{
+    buildings::{self, Building},
     noise::Noise,
-    roadside::{self, Building, Prop},
+    roadside::{self, Prop},
     stage::Stage,
     text::rgb,
 };
@@ -58,7 +59,7 @@ impl Street {
             paving: rng.pick(&[rgb(158, 154, 148), rgb(142, 138, 138), rgb(172, 150, 128)]),
             green: rng.pick(&[rgb(94, 124, 62), rgb(120, 136, 74), rgb(74, 108, 58)]),
             crossing: (setting == Setting::City && rng.chance(0.3)).then(|| rng.range(7.0, 22.0)),
-            buildings: roadside::buildings(rng, setting, edge),
+            buildings: buildings::buildings(rng, setting, edge),
             props: roadside::props(rng, setting, road, edge),
             cloudiness: rng.range(0.2, 0.65),
         }

@@ -94,6 +94,7 @@ impl Vehicle {
         let mut details = self.details.clone();
         self.draw_shadow(stage);
         self.draw_underside(stage);
+        self.draw_silhouette(stage);
         self.draw_sides(stage);
         self.draw_deck(stage);
         self.draw_cabin(stage, &mut details);
@@ -109,12 +110,35 @@ impl Vehicle {
         if stage.light.sun.max_element() > 0.3 {
             let sun = stage.light.sun_direction;
             let cast = vec3(sun.x, 0.0, sun.z) * (-0.7 * height / sun.y.max(0.25));
-            // The sum of the footprint and the cast is convex; the hull of both ends is close enough.
-            let moved: Vec<Vec3> = under.iter().map(|&p| p + cast).collect();
-            stage.shadow(&hull(&under, &moved), 0.12, 0.45);
+            let both: Vec<Vec3> = under.iter().flat_map(|&p| [p, p + cast]).collect();
+            stage.hull_shadow(&both, 0.12, 0.45);
         }
         stage.shadow(&under, 0.5, 0.3);
         stage.canvas.owner = owner;
+    }
+
+    /// The outlines of both boxes, so that nothing behind shows through the seams between their panels.
+    fn draw_silhouette(&self, stage: &mut Stage<'_>) {
+        let Shape { width, length, clearance, belt, height, taper, .. } = self.shape;
+        let box_corners = |half: f32, y: f32, near: f32, far: f32| {
+            [self.at(-half, y, near), self.at(half, y, near), self.at(half, y, far), self.at(-half, y, far)]
+        };
+        let shade = self.paint * 0.6;
+        if height - belt > 0.05 {
+            let (low, high) = (self.cabin_span(0.0), self.cabin_span(1.0));
+            let foot = box_corners(0.485 * width, belt, low.x, low.y);
+            let roof = box_corners(0.5 * width * taper, height, high.x, high.y);
+            stage.outline(&[foot, roof].concat(), shade);
+        }
+        let half = 0.5 * width - 0.02;
+        // A hand's breadth short of the seen end, whose corners are cut.
+        let foot = box_corners(half, clearance + 0.06, 0.1, length);
+        stage.outline(&[foot, box_corners(half, belt - 0.04, 0.1, length)].concat(), shade);
+    }
+
+    /// The near and the far depth of the upper box, from the belt (0) to the roof (1).
+    fn cabin_span(&self, up: f32) -> Vec2 {
+        self.shape.cabin_at_belt.lerp(self.shape.cabin_at_roof, up)
     }
 
     fn draw_underside(&self, stage: &mut Stage<'_>) {
@@ -190,7 +214,7 @@ impl Vehicle {
 
     /// The upper box with its windows. Lorries seen from behind have none.
     fn draw_cabin(&self, stage: &mut Stage<'_>, details: &mut Rng) {
-        let Shape { width, belt, height, cabin_at_belt: low, cabin_at_roof: high, taper, .. } = self.shape;
+        let Shape { width, belt, height, cabin_at_roof: high, taper, .. } = self.shape;
         if height - belt < 0.05 {
             return;
         }
@@ -209,9 +233,9 @@ impl Vehicle {
         for side in [-1.0, 1.0] {
             // A place on the slanted side: how far up (0 the belt, 1 the roof) and how far back.
             let on_side = |up: f32, back: f32| {
-                let near = low.x + (high.x - low.x) * up;
-                let far = low.y + (high.y - low.y) * up;
-                self.at(side * (wide + (narrow - wide) * up), belt + (height - belt) * up, near + (far - near) * back)
+                let span = self.cabin_span(up);
+                let depth = span.x + (span.y - span.x) * back;
+                self.at(side * (wide + (narrow - wide) * up), belt + (height - belt) * up, depth)
             };
             let mut panel = [on_side(1.0, 0.0), on_side(1.0, 1.0), on_side(0.0, 1.0), on_side(0.0, 0.0)];
             if side < 0.0 {
@@ -307,26 +331,4 @@ fn paint(rng: &mut Rng) -> Vec3 {
         rgb(150, 200, 196),
     ]);
     colour * rng.range(0.85, 1.1)
-}
-
-/// The convex hull of two polygons on the ground (Andrew's monotone chain, 1979).
-fn hull(a: &[Vec3], b: &[Vec3]) -> Vec<Vec3> {
-    let mut points: Vec<Vec3> = a.iter().chain(b).copied().collect();
-    points.sort_by(|p, q| p.x.total_cmp(&q.x).then(p.z.total_cmp(&q.z)));
-    let half = |points: &mut dyn Iterator<Item = Vec3>| {
-        let mut chain: Vec<Vec3> = Vec::new();
-        for p in points {
-            while let [.., o, m] = chain[..]
-                && vec2(m.x - o.x, m.z - o.z).perp_dot(vec2(p.x - o.x, p.z - o.z)) <= 0.0
-            {
-                chain.pop();
-            }
-            chain.push(p);
-        }
-        chain.pop();
-        chain
-    };
-    let mut out = half(&mut points.iter().copied());
-    out.extend(half(&mut points.iter().rev().copied()));
-    out
 }
