@@ -181,16 +181,16 @@ impl Building {
         }
         let colour =
             rng.pick(&[rgb(170, 30, 40), rgb(28, 80, 130), rgb(30, 96, 66), rgb(40, 40, 44), rgb(220, 160, 50)]);
-        let mut sign = Bitmap::new(240, 36, colour);
-        let text = rng.pick(&WORDS);
-        let font = rng.below(3);
-        let (low, high) = (vec2(10.0, 7.0), vec2(230.0, 29.0));
-        sign.write(&Line { text, font, low, high, ink: rgb(246, 242, 230), first_mark: None });
+        let (text, font) = (rng.pick(&WORDS), rng.below(3));
         // Text runs from left to right whichever side of the street it is on.
         let (from, to) = if self.side < 0.0 { (a, a + 5.0) } else { (a + 5.0, a) };
         let at = x - self.side * 0.05;
-        if a > stage.camera.position.z + 1.0 {
-            stage.bitmap(&[vec3(at, 3.3, from), vec3(at, 3.3, to), vec3(at, 2.6, to), vec3(at, 2.6, from)], &sign);
+        let place = [vec3(at, 3.3, from), vec3(at, 3.3, to), vec3(at, 2.6, to), vec3(at, 2.6, from)];
+        if a > stage.camera.position.z + 1.0 && stage.shows(&place) {
+            let mut sign = Bitmap::new(240, 36, colour);
+            let (low, high) = (vec2(10.0, 7.0), vec2(230.0, 29.0));
+            sign.write(&Line { text, font, low, high, ink: rgb(246, 242, 230), first_mark: None });
+            stage.bitmap(&place, &sign);
         }
         if rng.chance(0.45) {
             let out = x - self.side * 1.2;

@@ -15,24 +15,25 @@ use crate::data::rng::Rng;
 const TRIM: Vec3 = Vec3::new(0.012, 0.012, 0.014);
 
 /// Paints the lower end with everything on it. Returns the plate's corners on the canvas.
-pub fn draw(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) -> Option<[Vec2; 4]> {
+pub fn draw(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &Rng) -> Option<[Vec2; 4]> {
+    // A stream for each part: what one part leaves out where it is not seen must not move the others.
     draw_body(vehicle, stage);
     if vehicle.kind == Kind::Truck && vehicle.rear {
-        draw_doors(vehicle, stage, rng);
+        draw_doors(vehicle, stage, &mut rng.fork(1));
     } else {
-        draw_bumper(vehicle, stage, rng);
+        draw_bumper(vehicle, stage, &mut rng.fork(1));
     }
     if vehicle.rear {
-        draw_tail_lights(vehicle, stage, rng);
+        draw_tail_lights(vehicle, stage, &mut rng.fork(2));
     } else {
-        draw_front(vehicle, stage, rng);
+        draw_front(vehicle, stage, &mut rng.fork(2));
     }
-    draw_lettering(vehicle, stage, rng);
-    let corners = plate_corners(vehicle, rng);
-    draw_mounting(vehicle, stage, rng, &corners);
+    draw_lettering(vehicle, stage, &mut rng.fork(3));
+    let corners = plate_corners(vehicle, &mut rng.fork(4));
+    draw_mounting(vehicle, stage, &mut rng.fork(5), &corners);
     let quad = draw_plate(vehicle, stage, &corners)?;
-    draw_in_front_of_plate(vehicle, stage, rng, &corners);
-    draw_shadow_band(stage, rng, &quad);
+    draw_in_front_of_plate(vehicle, stage, &mut rng.fork(6), &corners);
+    draw_shadow_band(stage, &mut rng.fork(7), &quad);
     Some(quad)
 }
 
@@ -241,12 +242,16 @@ pub fn draw_end_window(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) 
 
 /// The route over a bus's windscreen: digits that are no plate.
 fn draw_route(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
+    let y = vehicle.shape.height;
+    let place = rect(vehicle, [-0.7, 0.7], [y - 0.36, y - 0.08]);
+    if !stage.shows(&place) {
+        return;
+    }
     let route = format!("{} CENTRAL", rng.below(98) + 1);
     let mut sign = Bitmap::new(260, 40, rgb(16, 16, 14));
     let (low, high) = (vec2(8.0, 8.0), vec2(252.0, 32.0));
     sign.write(&Line { text: &route, font: 3, low, high, ink: rgb(255, 176, 40) * 1.6, first_mark: None });
-    let y = vehicle.shape.height;
-    stage.bitmap(&rect(vehicle, [-0.7, 0.7], [y - 0.36, y - 0.08]), &sign);
+    stage.bitmap(&place, &sign);
 }
 
 /// A firm's name or a badge on the body: characters that are no plate.
@@ -262,6 +267,10 @@ fn draw_lettering(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
         _ if vehicle.rear => (rng.pick(&badges), [0.2, 0.58], [level(vehicle, 0.9), level(vehicle, 0.9) + 0.05]),
         _ => return,
     };
+    let place = rect(vehicle, x, y);
+    if !stage.shows(&place) {
+        return;
+    }
     let ink = if vehicle.kind == Kind::Truck { rgb(40, 44, 60) } else { ink };
     let half = 0.5 * vehicle.shape.width;
     let size = vec2((x[1] - x[0]) * half, y[1] - y[0]) * (40.0 / (y[1] - y[0]));
@@ -275,7 +284,7 @@ fn draw_lettering(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng) {
         first_mark: Some(1),
     });
     sign.keep_ink_only();
-    stage.bitmap(&rect(vehicle, x, y), &sign);
+    stage.bitmap(&place, &sign);
 }
 
 /// Where the plate hangs, in the world: clockwise from its top left, a little askew.
@@ -311,12 +320,16 @@ fn draw_mounting(vehicle: &Vehicle, stage: &mut Stage<'_>, rng: &mut Rng, corner
         1 => {
             let frame = grown(0.012, 0.02);
             stage.panel(&frame, rgb(24, 24, 26));
+            let place = [corners[3], corners[2], frame[2], frame[3]];
+            if !stage.shows(&place) {
+                return;
+            }
             let names = ["AUTOHAUS 24", "CITY CARS", "MOTORS 365", "GARAGE SUD"];
             let mut strip = Bitmap::new(400, 14, rgb(24, 24, 26));
             let ink = rgb(200, 200, 204);
             let (low, high) = (vec2(100.0, 3.0), vec2(300.0, 11.0));
             strip.write(&Line { text: rng.pick(&names), font: 1, low, high, ink, first_mark: None });
-            stage.bitmap(&[corners[3], corners[2], frame[2], frame[3]], &strip);
+            stage.bitmap(&place, &strip);
         }
         _ => stage.shadow(&grown(0.01, 0.02), 0.04, 0.6),
     }
@@ -337,7 +350,7 @@ fn draw_plate(vehicle: &Vehicle, stage: &mut Stage<'_>, corners: &[Vec3; 4]) -> 
     let kept = (-stage.camera.depth(middle).max(0.0) / stage.light.haze_distance).exp();
     let lamp = if vehicle.rear && stage.light.is_dark() { 0.35 } else { 0.08 };
     let id = stage.canvas.owner;
-    stage.canvas.bitmap(&quad, &vehicle.plate.bitmap, Some(id), |at| light * kept * (1.0 + lamp * (0.5 - at.y)));
+    stage.canvas.bitmap(&quad, vehicle.plate.bitmap(), Some(id), |at| light * kept * (1.0 + lamp * (0.5 - at.y)));
     Some(quad)
 }
 

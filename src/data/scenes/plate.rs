@@ -2,6 +2,8 @@
 //!
 //! The styles are after those of several countries, none to the letter, and the numbers are drawn by lot.
 
+use std::sync::OnceLock;
+
 use glam::{Vec2, Vec3, vec2};
 
 use super::text::{Bitmap, FONT_COUNT, Line, rgb, rounded_box};
@@ -28,10 +30,15 @@ pub struct PlateDesign {
     pub size: Vec2,
     /// What is written, row after row, without the spaces.
     pub text: String,
-    pub bitmap: Bitmap,
+    rows: Vec<String>,
+    style: Style,
+    spotless: bool,
+    details: Rng,
+    bitmap: OnceLock<Bitmap>,
 }
 
 /// The colours of a style and what decorates it.
+#[derive(Clone, Debug)]
 struct Style {
     ground: Vec3,
     ink: Vec3,
@@ -49,18 +56,31 @@ impl PlateDesign {
         };
         let rows = number(rng, size == SQUARE, letters);
         let style = style(rng, rear, size == SHORT);
-        let mut bitmap = Bitmap::new(size.x as usize, size.y as usize, style.ground);
-        draw_ground(&mut bitmap, &style);
-        write_rows(rng, &mut bitmap, &style, &rows);
+        let text = rows.concat().chars().filter(|c| !c.is_whitespace()).collect();
+        let details = rng.fork(1);
+        PlateDesign { size: size / 1000.0, text, rows, style, spotless, details, bitmap: OnceLock::new() }
+    }
+
+    /// The plate as it is seen from straight ahead. Drawn when it is first asked for: most vehicles
+    /// that are tried in a scene find no place.
+    pub fn bitmap(&self) -> &Bitmap {
+        self.bitmap.get_or_init(|| self.draw())
+    }
+
+    fn draw(&self) -> Bitmap {
+        let rng = &mut self.details.clone();
+        let size = (self.size * 1000.0).round();
+        let mut bitmap = Bitmap::new(size.x as usize, size.y as usize, self.style.ground);
+        draw_ground(&mut bitmap, &self.style);
+        write_rows(rng, &mut bitmap, &self.style, &self.rows);
         bitmap.round_corners(9.0);
-        if !spotless {
+        if !self.spotless {
             if rng.chance(0.5) {
                 add_screws(rng, &mut bitmap);
             }
             add_dirt(rng, &mut bitmap);
         }
-        let text = rows.concat().chars().filter(|c| !c.is_whitespace()).collect();
-        PlateDesign { size: size / 1000.0, text, bitmap }
+        bitmap
     }
 }
 
@@ -109,6 +129,9 @@ fn draw_ground(bitmap: &mut Bitmap, style: &Style) {
         // A ring of twelve dots and a country's letter.
         let centre = vec2(22.0, 0.3 * size.y);
         bitmap.tint(|p, c| {
+            if p.x > 44.0 {
+                return c;
+            }
             let turn = (p - centre).to_angle() / std::f32::consts::TAU * 12.0;
             let near = ((p - centre).length() - 13.0).powi(2) + (7.0 * (turn - turn.round())).powi(2);
             if near < 5.0 { rgb(250, 210, 50) } else { c }
@@ -177,11 +200,11 @@ mod tests {
 
     /// How often each mark occurs in a bitmap, looked up texel by texel.
     fn marks(design: &PlateDesign) -> [usize; 16] {
-        let (w, h) = (design.bitmap.width, design.bitmap.height);
+        let (w, h) = (design.bitmap().width, design.bitmap().height);
         let mut counts = [0; 16];
         for i in 0..w * h {
             let place = vec2((i % w) as f32 + 0.5, (i / w) as f32 + 0.5) / vec2(w as f32, h as f32);
-            if let Some((_, mark)) = design.bitmap.at(place) {
+            if let Some((_, mark)) = design.bitmap().at(place) {
                 counts[mark as usize] += 1;
             }
         }

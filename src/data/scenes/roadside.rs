@@ -147,17 +147,25 @@ impl Prop {
 
     fn draw_speed_limit(&self, stage: &mut Stage<'_>, rng: &mut Rng) {
         self.post(stage, 0.035, 0.0, 2.3, rgb(150, 152, 154));
+        let place = self.board(Vec2::splat(0.62), 2.3);
+        if !stage.shows(&place) {
+            return;
+        }
         let mut sign = Bitmap::new(96, 96, rgb(190, 24, 30));
         sign.cover(|p| p.distance(Vec2::splat(48.0)) < 36.0, rgb(244, 244, 240));
         let text = rng.pick(&["30", "50", "70", "20", "90"]);
         let (low, high) = (vec2(18.0, 33.0), vec2(78.0, 63.0));
         sign.write(&Line { text, font: 0, low, high, ink: rgb(16, 16, 18), first_mark: None });
         sign.round_corners(48.0);
-        stage.bitmap(&self.board(Vec2::splat(0.62), 2.3), &sign);
+        stage.bitmap(&place, &sign);
     }
 
     fn draw_board(&self, stage: &mut Stage<'_>, rng: &mut Rng, size: Vec2, low: f32) {
         self.post(stage, 0.04, 0.0, low + 0.1, rgb(120, 122, 126));
+        let place = self.board(size, low + 0.5 * size.y);
+        if !stage.shows(&place) {
+            return;
+        }
         let (ground, ink) = rng.pick(&[
             (rgb(28, 70, 150), rgb(244, 244, 244)),
             (rgb(240, 240, 236), rgb(20, 20, 24)),
@@ -169,7 +177,7 @@ impl Prop {
         let (low_corner, high) = (texels * vec2(0.08, 0.26), texels * vec2(0.92, 0.74));
         sign.write(&Line { text: rng.pick(&WORDS), font: rng.below(3), low: low_corner, high, ink, first_mark: None });
         sign.round_corners(5.0);
-        stage.bitmap(&self.board(size, low + 0.5 * size.y), &sign);
+        stage.bitmap(&place, &sign);
     }
 
     fn draw_traffic_light(&self, stage: &mut Stage<'_>, rng: &mut Rng) {

@@ -99,6 +99,15 @@ impl Stage<'_> {
         self.canvas.bitmap(&quad, bitmap, None, |_| light * kept);
     }
 
+    /// Whether text on this quad would be on the canvas and not a mere line: ask before making the text.
+    pub fn shows(&self, corners: &[Vec3; 4]) -> bool {
+        let Some(quad) = self.quad(corners) else { return false };
+        let low = quad.iter().fold(Vec2::INFINITY, |a, &b| a.min(b));
+        let high = quad.iter().fold(Vec2::NEG_INFINITY, |a, &b| a.max(b));
+        let size = Vec2::new(self.canvas.width as f32, self.canvas.height as f32);
+        high.min_element() > 0.0 && (size - low).min_element() > 0.0 && (high - low).min_element() > 1.0
+    }
+
     /// The four corners on the canvas, unless one is too near.
     pub fn quad(&self, corners: &[Vec3; 4]) -> Option<[Vec2; 4]> {
         let mut quad = [Vec2::ZERO; 4];

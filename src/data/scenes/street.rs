@@ -108,37 +108,65 @@ impl Street {
 
     /// The ground's colour at x and z, averaged over `fine` metres across and `deep` metres along.
     fn ground(&self, at: Vec2, fine: f32, deep: f32) -> Vec3 {
-        let aside = at.x.abs();
-        // How much of the footprint lies in low..high.
-        let within = |v: f32, low: f32, high: f32, reach: f32| {
-            ((v + 0.5 * reach).min(high) - (v - 0.5 * reach).max(low)).clamp(0.0, reach) / reach
-        };
-        let grain = |scale: f32| {
-            let blur = (0.5 / (scale * deep.max(1e-3))).min(1.0);
-            1.0 + (self.noise.at(at * scale) - 0.5) * blur
-        };
+        let spot = Spot { at, aside: at.x.abs(), fine, deep, noise: self.noise };
+        let road = within(spot.aside, 0.0, self.road - 0.05, fine);
+        // Most of the ground is all road or none: the other is not computed.
+        match road {
+            0.0 => self.beside_road(&spot),
+            1.0 => self.on_road(&spot),
+            _ => self.beside_road(&spot).lerp(self.on_road(&spot), road),
+        }
+    }
+
+    fn beside_road(&self, spot: &Spot) -> Vec3 {
+        let Spot { at, aside, fine, deep, .. } = *spot;
         let beyond = if self.setting == Setting::City { self.paving * 0.9 } else { self.green };
-        let mut colour = beyond * (0.7 * grain(3.0) + 0.3 * grain(14.0));
-        let walk = within(aside, self.road, self.road + self.walk, fine);
-        let joint =
-            |v: f32, reach: f32| within(v.rem_euclid(0.6), 0.0, 0.03, reach.max(0.001)) * (reach < 0.3) as u8 as f32;
+        let mut colour = beyond * (0.7 * spot.grain(3.0) + 0.3 * spot.grain(14.0));
+        let joint = |v: f32, reach: f32| if reach < 0.3 { within(v.rem_euclid(0.6), 0.0, 0.03, reach) } else { 0.0 };
         let tile = 1.0 - 0.35 * joint(at.x, fine).max(joint(at.y, deep));
-        colour = colour.lerp(self.paving * tile * grain(2.0), walk);
+        let walk = within(aside, self.road, self.road + self.walk, fine);
+        colour = colour.lerp(self.paving * tile * spot.grain(2.0), walk);
         colour = colour.lerp(rgb(176, 172, 166), within(aside, self.road, self.road + 0.18, fine));
-        colour = colour.lerp(rgb(60, 58, 56), within(aside, self.road - 0.05, self.road, fine));
-        let road = within(aside, 0.0, self.road - 0.05, fine);
-        let worn = 0.5 * grain(0.35) + 0.3 * grain(2.5) + 0.2 * grain(30.0);
-        colour = colour.lerp(self.asphalt * worn, road);
-        let paint = rgb(226, 226, 220) * (0.6 + 0.4 * grain(5.0));
-        let dash = within(at.y.rem_euclid(6.0), 0.0, 2.6, deep.min(6.0));
-        colour = colour.lerp(paint, 0.85 * dash * within(at.x, -0.07, 0.07, fine));
+        colour.lerp(rgb(60, 58, 56), within(aside, self.road - 0.05, self.road, fine))
+    }
+
+    fn on_road(&self, spot: &Spot) -> Vec3 {
+        let Spot { at, aside, fine, deep, .. } = *spot;
+        let colour = self.asphalt * (0.5 * spot.grain(0.35) + 0.3 * spot.grain(2.5) + 0.2 * spot.grain(30.0));
+        let mut painted = within(at.x, -0.07, 0.07, fine) * within(at.y.rem_euclid(6.0), 0.0, 2.6, deep.min(6.0));
         if self.setting == Setting::Country {
-            colour = colour.lerp(paint, 0.8 * within(aside, self.road - 0.45, self.road - 0.3, fine));
+            painted = painted.max(within(aside, self.road - 0.45, self.road - 0.3, fine));
         }
         if let Some(z) = self.crossing {
             let bar = within(at.x.rem_euclid(1.0), 0.0, 0.5, fine.min(1.0));
-            colour = colour.lerp(paint, 0.85 * road * bar * within(at.y, z, z + 3.0, deep));
+            painted = painted.max(bar * within(at.y, z, z + 3.0, deep));
         }
-        colour
+        if painted == 0.0 {
+            return colour;
+        }
+        colour.lerp(rgb(226, 226, 220) * (0.6 + 0.4 * spot.grain(5.0)), 0.85 * painted)
     }
+}
+
+/// A place on the ground and what one pixel covers of it.
+struct Spot {
+    at: Vec2,
+    aside: f32,
+    fine: f32,
+    deep: f32,
+    noise: Noise,
+}
+
+impl Spot {
+    /// Grain of `scale` to the metre around 1, fading where it is finer than a pixel.
+    fn grain(&self, scale: f32) -> f32 {
+        let kept = (0.5 / (scale * self.deep.max(1e-3))).min(1.0);
+        if kept < 0.02 { 1.0 } else { 1.0 + (self.noise.at(self.at * scale) - 0.5) * kept }
+    }
+}
+
+/// How much of a stretch of length `reach` around `v` lies in `low..high`.
+fn within(v: f32, low: f32, high: f32, reach: f32) -> f32 {
+    let reach = reach.max(1e-4);
+    ((v + 0.5 * reach).min(high) - (v - 0.5 * reach).max(low)).clamp(0.0, reach) / reach
 }

@@ -91,14 +91,13 @@ impl Vehicle {
 
     /// Paints it. Returns the corners of its plate on the canvas if the plate is in front of the camera.
     pub fn draw(&self, stage: &mut Stage<'_>) -> Option<[Vec2; 4]> {
-        let mut details = self.details.clone();
         self.draw_shadow(stage);
         self.draw_underside(stage);
         self.draw_silhouette(stage);
         self.draw_sides(stage);
         self.draw_deck(stage);
-        self.draw_cabin(stage, &mut details);
-        face::draw(self, stage, &mut details)
+        self.draw_cabin(stage, &mut self.details.fork(0xcab));
+        face::draw(self, stage, &self.details)
     }
 
     fn draw_shadow(&self, stage: &mut Stage<'_>) {
