@@ -9,6 +9,7 @@ mod batch_norm;
 mod bce_jaccard;
 mod bce_with_logits;
 mod clip_guard;
+mod golden;
 mod concat;
 mod dice;
 mod focal;

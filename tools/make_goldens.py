@@ -1,0 +1,786 @@
+#!/usr/bin/env python3
+"""Makes kernels-tests/golden/*.safetensors: what PyTorch and torchvision compute, for kernels-tests/golden.rs to hold the
+library against.
+
+    python3 tools/make_goldens.py [OP ...]        all files, or those of the named ops
+
+Needs torch and torchvision (CPU builds suffice); made with torch 2.15 and torchvision 0.29. Inputs are drawn in float32 from a
+seed that depends on the op and the case alone, so one op's file does not change when another op gains a case. Everything is
+computed in float64 from those float32 values and rounded once, to float32, when it is written.
+
+A file holds the cases of one op. Its metadata `cases` is a JSON list of {name, op, attrs, grad, scale}; the tensors are named
+CASE/in/NAME and CASE/out/NAME, in PyTorch's order of dimensions and by the names of the op's registry entry. `grad_y` among the
+inputs is the gradient that arrives; `grad_x` among the outputs is the one that leaves. `scale` names tensors whose terms cancel
+and gives the root mean square of the sums of their absolute terms, which is what rounding is relative to.
+"""
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+import torchvision
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "kernels-tests" / "golden"
+MAKERS = {}
+
+
+class U32:
+    """An integer tensor that is stored unsigned."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+def write_safetensors(path, tensors, metadata):
+    """The format is a length, a JSON header and the bytes; ten lines spare a dependency."""
+    header, offset = {"__metadata__": metadata}, 0
+    for name, (kind, shape, data) in tensors.items():
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(t[2] for t in tensors.values()))
+
+
+def packed(value):
+    """(type, shape, bytes) of a tensor."""
+    kind = "I32"
+    if isinstance(value, U32):
+        kind, value = "U32", value.tensor
+    if value.dtype.is_floating_point:
+        array = value.detach().to(torch.float32).contiguous().numpy()
+        return "F32", list(value.shape), array.astype("<f4").tobytes()
+    return kind, list(value.shape), value.detach().numpy().astype("<u4" if kind == "U32" else "<i4").tobytes()
+
+
+class Golden:
+    """Collects the cases of one op."""
+
+    def __init__(self, op):
+        self.op, self.cases, self.tensors = op, [], {}
+
+    def seed(self, name):
+        """Restarts the random numbers for a case."""
+        digest = hashlib.sha256(f"{self.op}/{name}".encode()).digest()
+        torch.manual_seed(int.from_bytes(digest[:4], "little"))
+
+    def case(self, name, fn, inputs, attrs=None, wrt=None, outputs=("y",), silent=(), scale=None):
+        """One case. `inputs` is a function that draws them; `fn` takes them by name in float64 and returns the outputs in
+        order. Gradients are taken with respect to `wrt` (all floats unless named) through all float outputs not in `silent`."""
+        self.seed(name)
+        drawn = inputs() if callable(inputs) else inputs
+        wide = {}
+        for key, value in drawn.items():
+            value = value.tensor if isinstance(value, U32) else value
+            wide[key] = value.double() if value.dtype.is_floating_point else value.long()
+        if wrt is None:
+            wrt = [k for k, v in wide.items() if v.dtype.is_floating_point]
+        for key in wrt:
+            wide[key].requires_grad_(True)
+        results = fn(**wide)
+        results = results if isinstance(results, tuple) else (results,)
+        assert len(results) == len(outputs), (self.op, name)
+        given, wanted = dict(drawn), dict(zip(outputs, results))
+        if wrt:
+            total = 0
+            for key, value in zip(outputs, results):
+                if isinstance(value, U32) or not value.dtype.is_floating_point or key in silent:
+                    continue
+                weight = torch.rand(value.shape) * 2 - 1 if value.dim() else torch.rand(()) + 0.5
+                given["grad_" + key] = weight
+                total = total + (value * weight.double()).sum()
+            total.backward()
+            wanted |= {"grad_" + key: wide[key].grad for key in wrt}
+        for side, group in (("in", given), ("out", wanted)):
+            for key, value in group.items():
+                if not isinstance(value, U32) and value.dtype.is_floating_point:
+                    assert torch.isfinite(value).all() or side == "in", (self.op, name, key)
+                self.tensors[f"{name}/{side}/{key}"] = packed(value)
+        scale = {k: float(v) for k, v in (scale(wide) if scale else {}).items()}
+        self.cases.append({"name": name, "op": self.op, "attrs": attrs or {}, "grad": bool(wrt), "scale": scale})
+
+    def write(self):
+        names = [c["name"] for c in self.cases]
+        assert len(set(names)) == len(names), f"{self.op}: two cases of one name"
+        tensors = dict(sorted(self.tensors.items()))
+        write_safetensors(FOLDER / f"{self.op}.safetensors", tensors, {"cases": json.dumps(self.cases)})
+
+
+def golden(fn):
+    """Registers the maker of an op's file; the function is named after the op."""
+    MAKERS[fn.__name__.rstrip("_")] = fn
+    return fn
+
+
+def uniform(*shape, low=-1.0, high=1.0):
+    return torch.rand(shape) * (high - low) + low
+
+
+def off_zero(*shape):
+    """Both signs, away from a kink at zero."""
+    return (torch.rand(shape) * 1.9 + 0.1) * torch.where(torch.rand(shape) < 0.5, -1.0, 1.0)
+
+
+def distinct(*shape):
+    """No two elements alike, so that a maximum has one place."""
+    count = 1
+    for extent in shape:
+        count *= extent
+    return ((torch.randperm(count).float() - count / 2) / 16).reshape(shape)
+
+
+def coarse(*shape):
+    """Few values, so that maxima tie."""
+    return torch.randint(-2, 3, shape).float()
+
+
+def elementwise(g, fn, draw=off_zero, attrs=None, tag="", **more):
+    """A pointwise function on shapes around the workgroup and of every rank."""
+    for shape in ((1,), (257,), (3, 5), (2, 3, 5, 7), (1, 4, 8, 9)):
+        name = f"{tag}{'x'.join(map(str, shape))}"
+        g.case(name, fn, lambda: {"x": draw(*shape)}, attrs, **more)
+
+
+# ---- linear ------------------------------------------------------------------------------------------------------------
+
+
+def padded(x, padding):
+    """Four-sided padding [left, right, top, bottom], which conv2d itself does not take."""
+    return F.pad(x, padding)
+
+
+CONVOLUTIONS = [
+    # name, (n, cin, h, w), cout, (kh, kw), attributes, bias
+    ("plain_3x3", (2, 3, 7, 9), 4, (3, 3), {}, True),
+    ("1x1", (1, 5, 6, 5), 7, (1, 1), {}, True),
+    ("no_bias", (1, 2, 5, 5), 3, (3, 3), {"padding": 1}, False),
+    ("same_3x3", (2, 4, 8, 8), 8, (3, 3), {"padding": 1}, True),
+    ("stride_2", (1, 3, 9, 11), 5, (3, 3), {"stride": 2, "padding": 1}, True),
+    ("stride_pair", (1, 3, 10, 13), 4, (3, 2), {"stride": [3, 2], "padding": [1, 0]}, True),
+    ("stride_beyond_kernel", (1, 2, 11, 11), 3, (2, 2), {"stride": 3}, True),
+    ("dilation_2", (1, 3, 11, 9), 4, (3, 3), {"dilation": 2, "padding": 2}, True),
+    ("dilation_pair", (2, 2, 12, 13), 3, (3, 3), {"dilation": [3, 2], "padding": [2, 1], "stride": [1, 2]}, True),
+    ("groups_2", (2, 4, 7, 6), 6, (3, 3), {"groups": 2, "padding": 1}, True),
+    ("groups_3_strided", (1, 9, 8, 7), 6, (3, 3), {"groups": 3, "stride": 2, "padding": 1}, False),
+    ("depthwise", (2, 8, 9, 7), 8, (3, 3), {"groups": 8, "padding": 1}, True),
+    ("depthwise_5x5_strided", (1, 6, 13, 11), 6, (5, 5), {"groups": 6, "stride": 2, "padding": 2}, True),
+    ("depthwise_multiplier", (1, 3, 7, 7), 6, (3, 3), {"groups": 3, "padding": 1}, True),
+    ("depthwise_dilated", (1, 4, 11, 11), 4, (3, 3), {"groups": 4, "dilation": 2, "padding": 2}, True),
+    ("four_sided", (1, 3, 6, 7), 4, (3, 3), {"padding": [2, 0, 1, 3]}, True),
+    ("four_sided_strided", (2, 2, 7, 6), 3, (3, 2), {"padding": [0, 1, 2, 1], "stride": 2}, True),
+    ("kernel_is_picture", (2, 3, 5, 4), 4, (5, 4), {}, True),
+    ("7x7_stem", (1, 3, 17, 19), 8, (7, 7), {"stride": 2, "padding": 3}, True),
+    ("row_kernel", (1, 4, 5, 12), 4, (1, 5), {"padding": [0, 2]}, True),
+    ("padding_beyond_kernel", (1, 2, 3, 3), 3, (2, 2), {"padding": 3}, True),
+    ("many_channels", (1, 64, 6, 5), 32, (3, 3), {"padding": 1}, True),
+    ("one_pixel", (3, 16, 1, 1), 20, (1, 1), {}, True),
+    ("odd_channels", (1, 13, 5, 7), 17, (3, 3), {"padding": 1}, True),
+]
+
+
+@golden
+def conv2d(g):
+    for name, (n, cin, h, w), cout, (kh, kw), attrs, bias in CONVOLUTIONS:
+
+        def inputs():
+            given = {"x": uniform(n, cin, h, w), "weight": uniform(cout, cin // attrs.get("groups", 1), kh, kw)}
+            return given | ({"bias": uniform(cout)} if bias else {})
+
+        def fn(x, weight, bias=None):
+            own = dict(attrs)
+            if isinstance(own.get("padding"), list) and len(own["padding"]) == 4:
+                x = padded(x, own.pop("padding"))
+            return F.conv2d(x, weight, bias, **own)
+
+        g.case(name, fn, inputs, attrs)
+    for activation, fn in (
+        ("relu", F.relu),
+        ("leaky_relu", lambda v: F.leaky_relu(v, 0.1)),
+        ("silu", F.silu),
+        ("sigmoid", torch.sigmoid),
+    ):
+        attrs = {"padding": 1, "activation": activation}
+        attrs |= {"negative_slope": 0.1} if activation == "leaky_relu" else {}
+        draw = lambda: {"x": uniform(1, 3, 5, 6), "weight": uniform(4, 3, 3, 3), "bias": uniform(4)}
+        g.case(f"fused_{activation}", lambda x, weight, bias: fn(F.conv2d(x, weight, bias, padding=1)), draw, attrs, wrt=[])
+
+
+TRANSPOSED = [
+    # name, (n, cin, h, w), cout, (kh, kw), attributes, bias
+    ("plain", (2, 3, 4, 5), 4, (3, 3), {}, True),
+    ("up_2x2", (1, 8, 5, 6), 4, (2, 2), {"stride": 2}, True),
+    ("no_bias", (1, 2, 4, 4), 3, (2, 2), {"stride": 2}, False),
+    ("padding_1", (1, 3, 5, 4), 2, (3, 3), {"padding": 1}, True),
+    ("stride_2_output_padding", (1, 3, 4, 5), 5, (3, 3), {"stride": 2, "padding": 1, "output_padding": 1}, True),
+    ("output_padding_pair", (2, 2, 4, 3), 3, (3, 3), {"stride": [3, 2], "padding": [0, 1], "output_padding": [2, 1]}, True),
+    ("stride_pair", (1, 2, 3, 5), 3, (3, 2), {"stride": [3, 2]}, True),
+    ("dilation_2", (1, 2, 4, 5), 3, (3, 3), {"dilation": 2}, True),
+    ("dilation_strided", (1, 3, 4, 4), 2, (3, 2), {"dilation": [2, 3], "stride": 2, "padding": [1, 2]}, True),
+    ("output_padding_dilation", (1, 2, 3, 4), 2, (2, 2), {"dilation": 3, "stride": 2, "output_padding": 2}, True),
+    ("groups_2", (2, 4, 4, 3), 6, (3, 3), {"groups": 2, "stride": 2, "padding": 1}, True),
+    ("groups_3", (1, 6, 3, 4), 9, (2, 2), {"groups": 3}, False),
+    ("depthwise", (1, 5, 4, 4), 5, (4, 4), {"groups": 5, "stride": 2, "padding": 1}, True),
+    ("4x4_stride_2", (1, 3, 5, 7), 4, (4, 4), {"stride": 2, "padding": 1}, True),
+    ("stride_beyond_kernel", (1, 2, 3, 3), 3, (2, 2), {"stride": 3}, True),
+    ("odd_channels", (1, 13, 3, 4), 7, (3, 3), {"stride": 2, "padding": 1, "output_padding": [1, 0]}, True),
+    ("one_pixel", (2, 16, 1, 1), 8, (4, 4), {}, True),
+    ("many_channels", (1, 32, 4, 4), 16, (2, 2), {"stride": 2}, True),
+]
+
+
+@golden
+def conv_transpose2d(g):
+    for name, (n, cin, h, w), cout, (kh, kw), attrs, bias in TRANSPOSED:
+
+        def inputs():
+            given = {"x": uniform(n, cin, h, w), "weight": uniform(cin, cout // attrs.get("groups", 1), kh, kw)}
+            return given | ({"bias": uniform(cout)} if bias else {})
+
+        g.case(name, lambda x, weight, bias=None: F.conv_transpose2d(x, weight, bias, **attrs), inputs, attrs)
+
+
+@golden
+def linear(g):
+    for n, i, o, bias in ((1, 1, 1, True), (3, 5, 7, True), (2, 64, 10, False), (17, 33, 31, True), (64, 12, 4, True)):
+
+        def inputs():
+            return {"x": uniform(n, i), "weight": uniform(o, i)} | ({"bias": uniform(o)} if bias else {})
+
+        g.case(f"{n}x{i}x{o}", lambda x, weight, bias=None: F.linear(x, weight, bias), inputs)
+
+
+@golden
+def matmul(g):
+    for a, b in (
+        ((1, 1), (1, 1)),
+        ((3, 5), (5, 7)),
+        ((17, 33), (33, 31)),
+        ((2, 3, 4), (2, 4, 5)),
+        ((2, 65, 7), (2, 7, 3)),
+    ):
+        g.case("x".join(map(str, a + b)), lambda a, b: a @ b, lambda: {"a": uniform(*a), "b": uniform(*b)})
+
+
+# ---- pooling -----------------------------------------------------------------------------------------------------------
+
+POOLS = [
+    # name, (n, c, h, w), attributes
+    ("2x2", (2, 3, 6, 8), {"kernel_size": 2}),
+    ("3x3_stride_2", (1, 4, 9, 7), {"kernel_size": 3, "stride": 2}),
+    ("padded", (1, 3, 8, 7), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("ceil", (1, 3, 7, 8), {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
+    ("ceil_padded", (2, 2, 8, 10), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+    ("ceil_drops_last", (1, 2, 5, 6), {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True}),
+    ("pairs", (1, 2, 9, 11), {"kernel_size": [2, 3], "stride": [1, 2], "padding": [1, 0]}),
+    ("overlapping", (1, 5, 7, 6), {"kernel_size": 5, "stride": 1, "padding": 2}),
+    ("one_window", (2, 3, 4, 5), {"kernel_size": [4, 5]}),
+]
+
+
+@golden
+def max_pool2d(g):
+    extra = [
+        ("dilated", (1, 3, 9, 8), {"kernel_size": 3, "stride": 1, "dilation": 2}),
+        ("dilated_ceil", (1, 2, 10, 9), {"kernel_size": [2, 3], "stride": 2, "dilation": [3, 2], "padding": 1, "ceil_mode": True}),
+    ]
+    for name, shape, attrs in POOLS + extra:
+        fn = lambda x: F.max_pool2d(x, **attrs)
+        g.case(name, fn, lambda: {"x": distinct(*shape)}, attrs)
+        g.case(f"{name}_ties", fn, lambda: {"x": coarse(*shape)}, attrs)
+    g.case("all_equal", lambda x: F.max_pool2d(x, 3, 1, 1), lambda: {"x": torch.ones(1, 2, 5, 5)}, {"kernel_size": 3, "stride": 1, "padding": 1})
+    g.case("all_negative", lambda x: F.max_pool2d(x, 3, 2, 1), lambda: {"x": -distinct(1, 2, 7, 7).abs() - 1}, {"kernel_size": 3, "stride": 2, "padding": 1})
+
+
+@golden
+def avg_pool2d(g):
+    for name, shape, attrs in POOLS:
+        for included in (True, False):
+            own = attrs | {"count_include_pad": included}
+            g.case(f"{name}_{'with' if included else 'without'}_pad", lambda x: F.avg_pool2d(x, **own), lambda: {"x": uniform(*shape)}, own)
+
+
+@golden
+def lp_pool2d(g):
+    for name, shape, attrs in POOLS:
+        if "padding" in attrs:
+            continue
+        own = {"norm_type": 2} | attrs
+        fn = lambda x: F.lp_pool2d(x, 2, attrs["kernel_size"], attrs.get("stride"), attrs.get("ceil_mode", False))
+        g.case(name, fn, lambda: {"x": uniform(*shape, low=0.1, high=2.0)}, own)
+
+
+SIZES = [((2, 3, 8, 8), [4, 4]), ((1, 4, 7, 9), [3, 4]), ((1, 2, 5, 6), [1, 1]), ((1, 3, 4, 5), [7, 6]), ((2, 2, 11, 3), [5, 3])]
+
+
+@golden
+def adaptive_avg_pool2d(g):
+    for shape, size in SIZES:
+        name = f"{shape[2]}x{shape[3]}_to_{size[0]}x{size[1]}"
+        g.case(name, lambda x: F.adaptive_avg_pool2d(x, size), lambda: {"x": uniform(*shape)}, {"output_size": size})
+
+
+@golden
+def adaptive_max_pool2d(g):
+    for shape, size in SIZES:
+        name = f"{shape[2]}x{shape[3]}_to_{size[0]}x{size[1]}"
+        for tag, draw in (("", distinct), ("_ties", coarse)):
+            g.case(name + tag, lambda x: F.adaptive_max_pool2d(x, size), lambda: {"x": draw(*shape)}, {"output_size": size})
+
+
+@golden
+def global_avg_pool(g):
+    for shape in ((1, 1, 1, 1), (2, 5, 7, 9), (1, 3, 33, 17)):
+        g.case("x".join(map(str, shape)), lambda x: x.mean((2, 3), keepdim=True), lambda: {"x": uniform(*shape)})
+
+
+@golden
+def max_unpool2d(g):
+    for name, shape, attrs in (
+        ("2x2", (2, 3, 6, 8), {"kernel_size": 2}),
+        ("3x3_stride_3", (1, 2, 9, 6), {"kernel_size": 3}),
+        ("output_size", (1, 3, 7, 9), {"kernel_size": 2, "output_size": [7, 9]}),
+    ):
+        def inputs():
+            y, indices = F.max_pool2d(distinct(*shape), attrs["kernel_size"], return_indices=True)
+            return {"x": y, "indices": indices.int()}
+
+        own = {k: v for k, v in attrs.items() if k != "output_size"}
+        fn = lambda x, indices: F.max_unpool2d(x, indices, **own, output_size=attrs.get("output_size"))
+        g.case(name, fn, inputs, attrs)
+
+
+# ---- normalisation -----------------------------------------------------------------------------------------------------
+
+
+@golden
+def group_norm(g):
+    for name, shape, groups, eps, affine in (
+        ("two_groups", (2, 4, 5, 3), 2, 1e-5, True),
+        ("one_group", (1, 6, 4, 4), 1, 1e-5, True),
+        ("each_channel", (2, 3, 7, 5), 3, 1e-3, True),
+        ("plain", (1, 8, 3, 9), 4, 1e-5, False),
+        ("many_channels", (1, 64, 3, 3), 32, 1e-5, True),
+    ):
+        def inputs():
+            given = {"x": uniform(*shape, low=-1.0, high=3.0)}
+            return given | ({"weight": uniform(shape[1]), "bias": uniform(shape[1])} if affine else {})
+
+        fn = lambda x, weight=None, bias=None: F.group_norm(x, groups, weight, bias, eps)
+        g.case(name, fn, inputs, {"num_groups": groups, "eps": eps})
+
+
+@golden
+def instance_norm(g):
+    for name, shape, eps, affine in (
+        ("affine", (2, 3, 5, 7), 1e-5, True),
+        ("plain", (1, 4, 6, 3), 1e-5, False),
+        ("large_eps", (2, 5, 4, 4), 1e-2, True),
+    ):
+        def inputs():
+            given = {"x": uniform(*shape, low=-2.0, high=1.0)}
+            return given | ({"weight": uniform(shape[1]), "bias": uniform(shape[1])} if affine else {})
+
+        g.case(name, lambda x, weight=None, bias=None: F.instance_norm(x, None, None, weight, bias, eps=eps), inputs, {"eps": eps})
+
+
+@golden
+def layer_norm(g):
+    for name, shape, eps, affine in (
+        ("rows", (3, 17), 1e-5, True),
+        ("plain", (2, 5, 33), 1e-5, False),
+        ("long", (2, 300), 1e-6, True),
+    ):
+        def inputs():
+            given = {"x": uniform(*shape, low=-1.0, high=2.0)}
+            return given | ({"weight": uniform(shape[-1]), "bias": uniform(shape[-1])} if affine else {})
+
+        g.case(name, lambda x, weight=None, bias=None: F.layer_norm(x, shape[-1:], weight, bias, eps), inputs, {"eps": eps})
+
+
+@golden
+def l2_norm(g):
+    """Every pixel's channels scaled to unit length, times a weight for each channel (ParseNet, SSD)."""
+    for shape in ((2, 5, 3, 4), (1, 64, 3, 2), (1, 1, 2, 2)):
+        fn = lambda x, weight: F.normalize(x, dim=1) * weight.view(1, -1, 1, 1)
+        g.case("x".join(map(str, shape)), fn, lambda: {"x": off_zero(*shape), "weight": uniform(shape[1], low=0.5, high=20.0)})
+
+
+# ---- pointwise ---------------------------------------------------------------------------------------------------------
+
+
+@golden
+def relu(g):
+    elementwise(g, F.relu)
+    g.case("zeros", F.relu, lambda: {"x": torch.zeros(7)})
+
+
+@golden
+def leaky_relu(g):
+    elementwise(g, F.leaky_relu)
+    elementwise(g, lambda x: F.leaky_relu(x, 0.3), attrs={"negative_slope": 0.3}, tag="slope_")
+
+
+@golden
+def prelu(g):
+    for shape in ((2, 3, 5, 7), (1, 8, 4, 4), (3, 5)):
+        fn = lambda x, weight: F.prelu(x, weight)
+        g.case("x".join(map(str, shape)), fn, lambda: {"x": off_zero(*shape), "weight": uniform(shape[1], low=0.05, high=0.5)})
+
+
+@golden
+def silu(g):
+    elementwise(g, F.silu)
+    elementwise(g, F.silu, lambda *s: uniform(*s, low=-30.0, high=30.0), tag="wide_")
+
+
+@golden
+def mish(g):
+    elementwise(g, F.mish)
+    elementwise(g, F.mish, lambda *s: uniform(*s, low=-30.0, high=30.0), tag="wide_")
+
+
+@golden
+def gelu(g):
+    elementwise(g, F.gelu)
+    elementwise(g, lambda x: F.gelu(x, approximate="tanh"), attrs={"approximate": "tanh"}, tag="tanh_")
+
+
+@golden
+def hardswish(g):
+    elementwise(g, lambda x: F.hardswish(x), lambda *s: uniform(*s, low=-5.0, high=5.0))
+
+
+@golden
+def sigmoid(g):
+    elementwise(g, torch.sigmoid)
+    elementwise(g, torch.sigmoid, lambda *s: uniform(*s, low=-40.0, high=40.0), tag="wide_")
+
+
+@golden
+def tanh(g):
+    elementwise(g, torch.tanh)
+    elementwise(g, torch.tanh, lambda *s: uniform(*s, low=-20.0, high=20.0), tag="wide_")
+
+
+@golden
+def add(g):
+    for shape in ((1,), (257,), (2, 3, 5, 7)):
+        g.case("x".join(map(str, shape)), lambda a, b: a + b, lambda: {"a": uniform(*shape), "b": uniform(*shape)})
+
+
+@golden
+def mul(g):
+    for shape in ((1,), (257,), (2, 3, 5, 7)):
+        g.case("x".join(map(str, shape)), lambda a, b: a * b, lambda: {"a": uniform(*shape), "b": uniform(*shape)})
+
+
+@golden
+def clamp(g):
+    draw = lambda *s: uniform(*s, low=-3.0, high=3.0)
+    elementwise(g, lambda x: x.clamp(-1.0, 0.5), draw, {"min": -1.0, "max": 0.5})
+    elementwise(g, lambda x: x.clamp(min=0.25), draw, {"min": 0.25}, tag="min_")
+    elementwise(g, lambda x: x.clamp(max=0.25), draw, {"max": 0.25}, tag="max_")
+
+
+def along(g, fn):
+    for shape, dim in (((3, 5), 1), ((3, 5), 0), ((4,), 0), ((2, 3, 5, 7), 1), ((2, 3, 5, 7), 3), ((2, 3, 5, 7), -2), ((1, 81, 4, 5), 1), ((2, 300), 1), ((2, 7, 9), 1)):
+        g.case(f"{'x'.join(map(str, shape))}_dim{dim}", lambda x: fn(x, dim), lambda: {"x": uniform(*shape, low=-5.0, high=5.0)}, {"dim": dim})
+    g.case("large_logits", lambda x: fn(x, 1), lambda: {"x": uniform(4, 9, low=80.0, high=130.0)}, {"dim": 1})
+
+
+@golden
+def softmax(g):
+    along(g, lambda x, dim: F.softmax(x, dim))
+
+
+@golden
+def log_softmax(g):
+    along(g, lambda x, dim: F.log_softmax(x, dim))
+
+
+# ---- shape -------------------------------------------------------------------------------------------------------------
+
+
+@golden
+def concat(g):
+    for shapes, dim in (
+        (((3,), (5,)), 0),
+        (((2, 3), (2, 4), (2, 1)), 1),
+        (((1, 3, 4, 5), (1, 2, 4, 5)), 1),
+        (((1, 8, 4, 5), (1, 4, 4, 5)), 1),
+        (((2, 3, 4, 5), (1, 3, 4, 5)), 0),
+        (((1, 3, 2, 5), (1, 3, 4, 5), (1, 3, 1, 5)), 2),
+        (((1, 3, 4, 2), (1, 3, 4, 7)), -1),
+    ):
+        name = "_".join("x".join(map(str, s)) for s in shapes) + f"_dim{dim}"
+        fn = lambda **xs: torch.cat([xs[f"x{i}"] for i in range(len(xs))], dim)
+        g.case(name, fn, lambda: {f"x{i}": uniform(*s) for i, s in enumerate(shapes)}, {"dim": dim})
+
+
+@golden
+def slice_(g):
+    for name, shape, start, end, step in (
+        ("all", (2, 3), [0, 0], [2, 3], [1, 1]),
+        ("rows", (7, 5), [2, 0], [6, 5], [1, 1]),
+        ("picture", (2, 3, 8, 9), [0, 1, 2, 3], [2, 3, 7, 9], [1, 1, 1, 1]),
+        ("steps", (1, 4, 9, 11), [0, 0, 1, 0], [1, 4, 9, 11], [1, 2, 3, 2]),
+        ("negative", (2, 3, 8, 9), [-1, 0, -5, 2], [2, -1, -1, 8], [1, 1, 1, 3]),
+    ):
+        cut = tuple(slice(*t) for t in zip(start, end, step))
+        g.case(name, lambda x: x[cut], lambda: {"x": uniform(*shape)}, {"start": start, "end": end, "step": step})
+
+
+@golden
+def pad(g):
+    for name, shape, pads, mode, value in (
+        ("zeros", (2, 3, 4, 5), [1, 2, 3, 0], "constant", 0.0),
+        ("value", (1, 2, 5, 4), [2, 1, 0, 1], "constant", 1.5),
+        ("negative", (1, 2, 6, 7), [-1, 2, 1, -2], "constant", 0.0),
+        ("channels", (1, 2, 4, 3), [1, 1, 0, 2, 1, 3], "constant", 0.0),
+        ("reflect", (1, 3, 5, 6), [2, 1, 3, 4], "reflect", 0.0),
+        ("replicate", (2, 2, 4, 3), [2, 4, 1, 3], "replicate", 0.0),
+        ("circular", (1, 2, 5, 4), [3, 1, 2, 4], "circular", 0.0),
+    ):
+        attrs = {"pad": pads, "mode": mode} | ({"value": value} if value else {})
+        g.case(name, lambda x: F.pad(x, pads, mode, value), lambda: {"x": uniform(*shape)}, attrs)
+
+
+@golden
+def reshape(g):
+    for shape, to in (((6,), [2, 3]), ((2, 3, 4), [6, -1]), ((4, 6), [3, 8])):
+        g.case(f"{'x'.join(map(str, shape))}_to_{'x'.join(map(str, to))}", lambda x: x.reshape(to), lambda: {"x": uniform(*shape)}, {"shape": to})
+
+
+@golden
+def permute(g):
+    for shape, dims in (((3, 5), [1, 0]), ((2, 3, 4), [2, 0, 1]), ((2, 3, 4, 5), [0, 2, 3, 1]), ((2, 3, 4, 5), [3, 1, 0, 2]), ((1, 8, 7, 4), [0, 3, 1, 2])):
+        g.case(f"{'x'.join(map(str, shape))}_{''.join(map(str, dims))}", lambda x: x.permute(dims), lambda: {"x": uniform(*shape)}, {"dims": dims})
+
+
+@golden
+def gather(g):
+    """PyTorch's index_select."""
+    for name, shape, dim, count in (("rows", (7, 5), 0, 11), ("columns", (3, 9), 1, 4), ("channels", (2, 5, 3, 4), 1, 7), ("width", (1, 3, 4, 6), 3, 2)):
+        draw = lambda: {"x": uniform(*shape), "index": torch.randint(0, shape[dim], (count,)).int()}
+        g.case(name, lambda x, index: x.index_select(dim, index), draw, {"dim": dim})
+
+
+@golden
+def pixel_shuffle(g):
+    for shape, r in (((1, 4, 3, 5), 2), ((2, 18, 4, 2), 3), ((1, 16, 2, 3), 4)):
+        g.case(f"{'x'.join(map(str, shape))}_by_{r}", lambda x: F.pixel_shuffle(x, r), lambda: {"x": uniform(*shape)}, {"upscale_factor": r})
+
+
+@golden
+def pixel_unshuffle(g):
+    for shape, r in (((1, 2, 6, 4), 2), ((2, 3, 9, 6), 3)):
+        g.case(f"{'x'.join(map(str, shape))}_by_{r}", lambda x: F.pixel_unshuffle(x, r), lambda: {"x": uniform(*shape)}, {"downscale_factor": r})
+
+
+RESIZES = [
+    ((1, 2, 4, 5), [8, 10]),
+    ((2, 3, 5, 7), [10, 14]),
+    ((1, 3, 6, 8), [3, 4]),
+    ((1, 2, 7, 9), [4, 5]),
+    ((1, 4, 5, 6), [13, 7]),
+    ((1, 2, 3, 3), [3, 3]),
+    ((2, 1, 9, 11), [5, 23]),
+    ((1, 3, 1, 1), [4, 3]),
+    ((1, 2, 4, 6), [1, 1]),
+]
+FACTORS = [((1, 2, 4, 5), [2.0, 2.0]), ((1, 3, 5, 6), [1.5, 1.7]), ((2, 2, 9, 7), [0.6, 0.45]), ((1, 1, 10, 10), [2.3, 0.7])]
+
+
+@golden
+def resize(g):
+    def both(mode, **more):
+        tag = mode + "".join(f"_{k}" for k, v in more.items() if v)
+        for shape, size in RESIZES:
+            attrs = {"mode": mode, "size": size} | more
+            g.case(f"{tag}_{shape[2]}x{shape[3]}_to_{size[0]}x{size[1]}", lambda x: F.interpolate(x, size=size, mode=mode, **more), lambda: {"x": uniform(*shape)}, attrs)
+        for shape, factor in FACTORS:
+            attrs = {"mode": mode, "scale_factor": factor} | more
+            fn = lambda x: F.interpolate(x, scale_factor=factor, mode=mode, **more)
+            g.case(f"{tag}_{shape[2]}x{shape[3]}_by_{factor[0]}x{factor[1]}", fn, lambda: {"x": uniform(*shape)}, attrs)
+
+    both("nearest")
+    both("bilinear", align_corners=False)
+    both("bilinear", align_corners=True)
+
+
+# ---- losses ------------------------------------------------------------------------------------------------------------
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def pairwise(g, fn, attrs=None, tag="", draw=None):
+    """A loss of x against a target of its shape, under every reduction."""
+    for reduction in REDUCTIONS:
+        for shape in ((5,), (300,), (2, 3, 5, 7)):
+            own = {"reduction": reduction} | (attrs or {})
+            inputs = lambda: {"x": uniform(*shape, low=-3.0, high=3.0), "target": draw(*shape) if draw else uniform(*shape, low=-3.0, high=3.0)}
+            g.case(f"{tag}{reduction}_{'x'.join(map(str, shape))}", lambda x, target: fn(x, target, reduction), inputs, own, wrt=["x"])
+
+
+@golden
+def l1(g):
+    pairwise(g, lambda x, t, r: F.l1_loss(x, t, reduction=r))
+
+
+@golden
+def mse(g):
+    pairwise(g, lambda x, t, r: F.mse_loss(x, t, reduction=r))
+
+
+@golden
+def smooth_l1(g):
+    pairwise(g, lambda x, t, r: F.smooth_l1_loss(x, t, reduction=r))
+    pairwise(g, lambda x, t, r: F.smooth_l1_loss(x, t, reduction=r, beta=0.11), {"beta": 0.11}, "beta_")
+
+
+@golden
+def huber(g):
+    pairwise(g, lambda x, t, r: F.huber_loss(x, t, reduction=r))
+    pairwise(g, lambda x, t, r: F.huber_loss(x, t, reduction=r, delta=2.5), {"delta": 2.5}, "delta_")
+
+
+def binary(*shape):
+    return torch.randint(0, 2, shape).float()
+
+
+@golden
+def bce_with_logits(g):
+    fn = lambda x, t, r: F.binary_cross_entropy_with_logits(x, t, reduction=r)
+    pairwise(g, fn, draw=binary)
+    pairwise(g, fn, draw=torch.rand, tag="soft_")
+    g.case("large_logits", lambda x, target: fn(x, target, "none"), lambda: {"x": uniform(40, low=-60.0, high=60.0), "target": binary(40)}, {"reduction": "none"}, wrt=["x"])
+    for reduction in REDUCTIONS:
+        for name, weighted, positive in (("weight", True, False), ("pos_weight", False, True), ("both", True, True)):
+
+            def inputs():
+                given = {"x": uniform(2, 3, 4, 5, low=-4.0, high=4.0), "target": binary(2, 3, 4, 5)}
+                given |= {"weight": uniform(2, 3, 4, 5, low=0.1, high=3.0)} if weighted else {}
+                return given | ({"pos_weight": uniform(3, low=0.5, high=5.0)} if positive else {})
+
+            def loss(x, target, weight=None, pos_weight=None):
+                pos_weight = None if pos_weight is None else pos_weight.view(-1, 1, 1)
+                return F.binary_cross_entropy_with_logits(x, target, weight, reduction=reduction, pos_weight=pos_weight)
+
+            g.case(f"{name}_{reduction}", loss, inputs, {"reduction": reduction}, wrt=["x"])
+
+
+@golden
+def focal(g):
+    fn = torchvision.ops.sigmoid_focal_loss
+    pairwise(g, lambda x, t, r: fn(x, t, reduction=r), draw=binary)
+    pairwise(g, lambda x, t, r: fn(x, t, alpha=0.6, gamma=1.5, reduction=r), {"alpha": 0.6, "gamma": 1.5}, "other_", binary)
+    pairwise(g, lambda x, t, r: fn(x, t, alpha=-1, gamma=0.0, reduction=r), {"alpha": -1, "gamma": 0.0}, "plain_", binary)
+
+
+def overlap(x, target, each):
+    """Sums of p t, p and t over everything, or over each picture."""
+    p = torch.sigmoid(x)
+    dims = tuple(range(1, x.dim())) if each else tuple(range(x.dim()))
+    return (p * target).sum(dims), p.sum(dims), target.sum(dims)
+
+
+def jaccard_loss(x, target, eps, each, log):
+    both, p, t = overlap(x, target, each)
+    j = (both + eps) / (p + t - both + eps)
+    return (1 - (torch.log(j) if log else j)).mean()
+
+
+def masks(shape, low=-4.0, high=4.0):
+    return {"x": uniform(*shape, low=low, high=high), "target": binary(*shape)}
+
+
+@golden
+def dice(g):
+    """Milletari et al. 2016 with plain sums below the line: 1 - (2 sum pt + s) / (sum p + sum t + s)."""
+
+    def loss(x, target, smooth, each):
+        both, p, t = overlap(x, target, each)
+        return (1 - (2 * both + smooth) / (p + t + smooth)).mean()
+
+    for shape in ((2, 1, 5, 7), (3, 2, 16, 17)):
+        for smooth in (1.0, 0.01):
+            for each in (False, True):
+                name = f"{'x'.join(map(str, shape))}_smooth_{smooth}{'_each' if each else ''}"
+                g.case(name, lambda x, target: loss(x, target, smooth, each), lambda: masks(shape), {"smooth": smooth, "per_picture": each}, wrt=["x"])
+
+
+@golden
+def jaccard(g):
+    """Iglovikov, Shvets 2018: J = (sum pt + e) / (sum p + sum t - sum pt + e)."""
+    for shape in ((2, 1, 5, 7), (3, 2, 16, 17)):
+        for log in (True, False):
+            for each in (False, True):
+                name = f"{'x'.join(map(str, shape))}{'_log' if log else ''}{'_each' if each else ''}"
+                g.case(name, lambda x, target: jaccard_loss(x, target, 1.0, each, log), lambda: masks(shape), {"log": log, "per_picture": each}, wrt=["x"])
+    g.case("eps", lambda x, target: jaccard_loss(x, target, 0.01, False, True), lambda: masks((1, 1, 9, 8)), {"eps": 0.01}, wrt=["x"])
+
+
+@golden
+def bce_jaccard(g):
+    for alpha in (0.5, 0.3):
+        for log in (True, False):
+            for weighted in (False, True):
+                for each in (False, True):
+
+                    def inputs():
+                        given = masks((2, 1, 9, 7))
+                        return given | ({"weight": uniform(2, 1, 9, 7, low=0.1, high=10.0)} if weighted else {})
+
+                    def loss(x, target, weight=None):
+                        cross = F.binary_cross_entropy_with_logits(x, target, weight)
+                        return alpha * cross + (1 - alpha) * jaccard_loss(x, target, 1.0, each, log)
+
+                    name = f"alpha_{alpha}{'_log' if log else ''}{'_weight' if weighted else ''}{'_each' if each else ''}"
+                    g.case(name, loss, inputs, {"alpha": alpha, "log": log, "per_picture": each}, wrt=["x"])
+
+
+@golden
+def cross_entropy(g):
+    def one(name, shape, attrs, weighted=False, ignored=False, **more):
+        def inputs():
+            target = torch.randint(0, shape[1], (shape[0], *shape[2:])).int()
+            if ignored:
+                target = torch.where(torch.rand(target.shape) < 0.3, attrs.get("ignore_index", -100), target.long()).int()
+            given = {"x": uniform(*shape, low=-4.0, high=4.0), "target": target}
+            return given | ({"weight": uniform(shape[1], low=0.2, high=3.0)} if weighted else {})
+
+        g.case(name, lambda x, target, weight=None: F.cross_entropy(x, target, weight, **attrs), inputs, attrs, wrt=["x"], **more)
+
+    for reduction in REDUCTIONS:
+        own = {"reduction": reduction}
+        one(f"rows_{reduction}", (7, 5), own)
+        one(f"picture_{reduction}", (2, 4, 5, 6), own)
+        one(f"weight_{reduction}", (2, 4, 5, 6), own, weighted=True)
+        one(f"ignore_{reduction}", (2, 4, 5, 6), own, ignored=True)
+        one(f"ignore_255_{reduction}", (2, 4, 5, 6), own | {"ignore_index": 255}, ignored=True)
+        one(f"smoothing_{reduction}", (2, 4, 5, 6), own | {"label_smoothing": 0.1})
+        one(f"everything_{reduction}", (2, 5, 6, 7), own | {"label_smoothing": 0.2}, weighted=True, ignored=True)
+        one(f"two_classes_{reduction}", (1, 2, 9, 7), own)
+    one("many_classes", (33, 91), {})
+    one("many_pixels", (1, 3, 31, 33), {"reduction": "mean"})
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    chosen = sys.argv[1:] or sorted(MAKERS)
+    total = 0
+    for op in chosen:
+        g = Golden(op)
+        MAKERS[op](g)
+        g.write()
+        size = (FOLDER / f"{op}.safetensors").stat().st_size
+        total += size
+        print(f"{op}: {len(g.cases)} cases, {size // 1024} KiB")
+    print(f"{len(chosen)} files, {total // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()
