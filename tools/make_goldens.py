@@ -141,7 +141,7 @@ def elementwise(g, fn, draw=off_zero, attrs=None, tag="", **more):
     """A pointwise function on shapes around the workgroup and of every rank."""
     for shape in ((1,), (257,), (3, 5), (2, 3, 5, 7), (1, 4, 8, 9)):
         name = f"{tag}{'x'.join(map(str, shape))}"
-        g.case(name, fn, lambda: {"x": draw(*shape)}, attrs, **more)
+        g.case(name, lambda x: fn(x), lambda: {"x": draw(*shape)}, attrs, **more)
 
 
 # ---- linear ------------------------------------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ def l2_norm(g):
 @golden
 def relu(g):
     elementwise(g, F.relu)
-    g.case("zeros", F.relu, lambda: {"x": torch.zeros(7)})
+    g.case("zeros", lambda x: F.relu(x), lambda: {"x": torch.zeros(7)})
 
 
 @golden
@@ -450,7 +450,7 @@ def gelu(g):
 
 @golden
 def hardswish(g):
-    elementwise(g, lambda x: F.hardswish(x), lambda *s: uniform(*s, low=-5.0, high=5.0))
+    elementwise(g, F.hardswish, lambda *s: uniform(*s, low=-5.0, high=5.0))
 
 
 @golden
@@ -766,6 +766,102 @@ def cross_entropy(g):
         one(f"two_classes_{reduction}", (1, 2, 9, 7), own)
     one("many_classes", (33, 91), {})
     one("many_pixels", (1, 3, 31, 33), {"reduction": "mean"})
+
+
+# ---- optimisers --------------------------------------------------------------------------------------------------------
+
+
+def steps(g, tag, make, states, rates, attrs, outputs, shape=(37,), clip=1.0, count=4):
+    """Several steps of a torch optimiser; each is a case that starts from the float32 state the one before ended in. `states`
+    maps the op's names to torch's; `rates(t)` are the numbers of `control` behind the clip factor and the flag."""
+    g.seed(tag)
+    param = uniform(*shape).double().requires_grad_(True)
+    optimiser = make([param])
+    for t in range(1, count + 1):
+        grad = uniform(*shape)
+        param.data = param.data.float().double()
+        state = optimiser.state[param]
+        given = {"param": param.detach().float(), "grad": grad}
+        for own, theirs in states.items():
+            if state.get(theirs) is None:
+                given[own] = torch.zeros(shape)
+            else:
+                state[theirs] = state[theirs].float().double()
+                given[own] = state[theirs].float()
+        control = [clip, 1.0, *rates(t)]
+        given["control"] = torch.tensor(control + [0.0] * (8 - len(control)))
+        param.grad = grad.double() * given["control"][0].double()
+        optimiser.step()
+        wanted = [param.detach()] + [optimiser.state[param][theirs] for theirs in states.values()]
+        values = tuple(w.clone() for w in wanted)
+        g.case(f"{tag}_step_{t}", lambda **_: values, given, attrs, wrt=[], outputs=outputs)
+
+
+def adam_steps(g, make, decay):
+    def rates(lr, beta1=0.9, beta2=0.999):
+        return lambda t: [lr, lr / (1 - beta1**t), 1 / (1 - beta2**t) ** 0.5]
+
+    states = {"m": "exp_avg", "v": "exp_avg_sq"}
+    outputs = ("new_param", "new_m", "new_v")
+    steps(g, "plain", lambda p: make(p, lr=0.01, weight_decay=0.0), states, rates(0.01), {"weight_decay": 0.0}, outputs)
+    steps(g, "decay", lambda p: make(p, lr=0.1, weight_decay=decay), states, rates(0.1), {"weight_decay": decay}, outputs)
+    steps(
+        g,
+        "betas",
+        lambda p: make(p, lr=0.02, betas=(0.8, 0.95), eps=1e-4, weight_decay=decay),
+        states,
+        rates(0.02, 0.8, 0.95),
+        {"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "weight_decay": decay},
+        outputs,
+        shape=(3, 5, 20),
+    )
+    steps(g, "clipped", lambda p: make(p, lr=0.01, weight_decay=decay), states, rates(0.01), {"weight_decay": decay}, outputs, clip=0.25)
+
+
+@golden
+def adam(g):
+    adam_steps(g, torch.optim.Adam, 0.05)
+
+
+@golden
+def adamw(g):
+    adam_steps(g, torch.optim.AdamW, 0.3)
+
+
+@golden
+def square_sum(g):
+    for count in (1, 257, 5000):
+        fn = lambda sums, x: torch.cat([sums[:2], (x * x).sum().view(1), sums[3:]])
+        g.case(f"{count}", fn, lambda: {"sums": uniform(5), "x": uniform(count)}, {"first": 2}, wrt=[])
+
+
+@golden
+def clip_guard(g):
+    """torch.nn.utils.clip_grad_norm_ on gradients of which only the sums of squares are known."""
+    for name, scale, limit in (("clips", 3.0, 1.0), ("leaves", 0.1, 1.0), ("unlimited", 3.0, 0.0)):
+        def inputs():
+            return {"sums": scale * torch.rand(7), "hyper": uniform(6)}
+
+        def fn(sums, hyper):
+            param = torch.zeros(sums.shape, dtype=torch.float64, requires_grad=True)
+            param.grad = sums.sqrt()
+            norm = torch.nn.utils.clip_grad_norm_([param], limit or 1e30)
+            factor = (param.grad[0] / sums[0].sqrt()).view(1)
+            return torch.cat([factor, torch.ones(1), hyper]), norm
+
+        g.case(name, fn, inputs, {"max_norm": limit}, wrt=[], outputs=("control", "norm"))
+
+
+@golden
+def nonfinite(g):
+    def one(name, x):
+        g.case(name, lambda x: U32((~torch.isfinite(x)).sum()), {"x": x}, wrt=[], outputs=("count",))
+
+    odd = torch.arange(600).float()
+    odd[[3, 255, 256, 599]] = torch.tensor([float("nan"), float("inf"), -float("inf"), float("nan")])
+    one("some", odd)
+    one("none", torch.arange(5).float())
+    one("extremes", torch.tensor([3.4e38, -3.4e38, 1e-40, 0.0, -0.0]))
 
 
 def main():
