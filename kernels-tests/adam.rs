@@ -11,8 +11,8 @@ pub struct Spec<const DECOUPLED: bool>;
 
 /// Clip factor, finite, and the rates of step `t`.
 fn control(op: &Adam, clip: f32, finite: f32, lr: f64, t: i32) -> Tensor {
-    let step = lr / (1.0 - f64::from(op.beta1).powi(t));
-    let scale = 1.0 / (1.0 - f64::from(op.beta2).powi(t)).sqrt();
+    let step = lr / (1.0 - op.beta1.powi(t));
+    let scale = 1.0 / (1.0 - op.beta2.powi(t)).sqrt();
     Tensor::f32([8], vec![clip, finite, lr as f32, step as f32, scale as f32, 0.0, 0.0, 0.0])
 }
 
@@ -53,7 +53,7 @@ impl<const DECOUPLED: bool> OpSpec for Spec<DECOUPLED> {
 
     fn reference(op: &Adam, inputs: &[Array]) -> Vec<Expected> {
         let [param, grad, m, v, control] = inputs else { unreachable!() };
-        let (b1, b2) = (f64::from(op.beta1), f64::from(op.beta2));
+        let (b1, b2) = (op.beta1, op.beta2);
         let (eps, decay) = (f64::from(op.eps), f64::from(op.weight_decay));
         let [clip, finite, lr, step, scale] = [0, 1, 2, 3, 4].map(|i| control.data[i]);
         let mut out = [param.clone(), m.clone(), v.clone()];

@@ -64,6 +64,13 @@ impl Attrs {
         })
     }
 
+    /// A float in double precision, for numbers whose distance from 1 counts.
+    pub fn double(&self, name: &'static str, default: f64) -> Result<f64> {
+        self.get(name).map_or(Ok(default), |v| {
+            v.as_f64().ok_or_else(|| self.fail(name, format!("must be a number, got {v}")))
+        })
+    }
+
     /// A boolean.
     pub fn flag(&self, name: &'static str, default: bool) -> Result<bool> {
         self.get(name).map_or(Ok(default), |v| {

@@ -12,13 +12,13 @@ crate::uniform! {
     /// Uniform of the kernel.
     pub struct Params {
         n: u32,
-        beta1: f32,
         beta2: f32,
+        rest1: f32,
+        rest2: f32,
         eps: f32,
         decay: f32,
         decoupled: u32,
         pad0: u32,
-        pad1: u32,
     }
 }
 
@@ -53,8 +53,8 @@ pub static ENTRY: Entry = Entry {
 /// Reads the attributes of `adam` and `adamw`.
 pub(super) fn build(attrs: &Attrs, decoupled: bool, weight_decay: f32) -> Result<Built> {
     let op = Adam {
-        beta1: attrs.float("beta1", 0.9)?,
-        beta2: attrs.float("beta2", 0.999)?,
+        beta1: attrs.double("beta1", 0.9)?,
+        beta2: attrs.double("beta2", 0.999)?,
         eps: attrs.float("eps", 1e-8)?,
         weight_decay: attrs.float("weight_decay", weight_decay)?,
         decoupled,
@@ -69,9 +69,9 @@ pub(super) fn build(attrs: &Attrs, decoupled: bool, weight_decay: f32) -> Result
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Decay of the first moment.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the second moment.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added to the denominator.
     pub eps: f32,
     /// L2 penalty, or with `decoupled` the share of lr by which the parameter shrinks.
@@ -93,8 +93,9 @@ impl Op for Adam {
         let n = cx.inputs[0].elements() as u32;
         let params = Params {
             n,
-            beta1: self.beta1,
-            beta2: self.beta2,
+            beta2: self.beta2 as f32,
+            rest1: (1.0 - self.beta1) as f32,
+            rest2: (1.0 - self.beta2) as f32,
             eps: self.eps,
             decay: self.weight_decay,
             decoupled: u32::from(self.decoupled),
