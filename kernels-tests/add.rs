@@ -1,24 +1,24 @@
-//! add: a + b.
+//! add: a + b, broadcast.
 
-use crate::harness::{Array, Expected, OpSpec, Rng, check};
+use crate::harness::broadcast::{boundary_pairs, combine, random_pair};
+use crate::harness::{Array, Expected, OpSpec, Rng, check, refuses};
 use std::sync::Arc;
 use wgvision::ops::{OpRef, add::Add};
-use wgvision::tensor::Tensor;
+use wgvision::tensor::{Tensor, TensorType};
 
 struct Spec;
 
 impl OpSpec for Spec {
     type Attrs = ();
     const NAME: &'static str = "add";
+    const RANDOM: usize = 40;
 
     fn boundary(rng: &mut Rng) -> Vec<((), Vec<Tensor>)> {
-        let shapes: [&[usize]; 6] = [&[1], &[255], &[256], &[257], &[2, 3, 5, 7], &[3, 1031]];
-        shapes.iter().map(|&s| ((), vec![rng.tensor(s), rng.tensor(s)])).collect()
+        boundary_pairs(rng).into_iter().map(|pair| ((), pair)).collect()
     }
 
     fn random(rng: &mut Rng) -> ((), Vec<Tensor>) {
-        let shape = [rng.range(1, 3), rng.range(1, 9), rng.range(1, 9), rng.range(1, 4)];
-        ((), vec![rng.tensor(shape), rng.tensor(shape)])
+        ((), random_pair(rng))
     }
 
     fn op(_: &()) -> OpRef {
@@ -26,13 +26,21 @@ impl OpSpec for Spec {
     }
 
     fn reference(_: &(), inputs: &[Array]) -> Vec<Expected> {
-        let pairs = || inputs[0].data.iter().zip(&inputs[1].data);
-        let value = Array { shape: inputs[0].shape.clone(), data: pairs().map(|(a, b)| a + b).collect() };
-        vec![Expected::sum(value, pairs().map(|(a, b)| a.abs() + b.abs()).collect(), 1)]
+        let (a, b) = (&inputs[0], &inputs[1]);
+        let magnitude = combine(a, b, |p, q| p.abs() + q.abs()).data;
+        vec![Expected::sum(combine(a, b, |p, q| p + q), magnitude, 1)]
     }
 }
 
 #[test]
 fn add() {
     check::<Spec>();
+}
+
+#[test]
+fn add_refuses_shapes_that_do_not_broadcast() {
+    let (a, b) = (TensorType::f32([2, 3]), TensorType::f32([3, 2]));
+    refuses(&Add, &[a.clone(), b], "add 'node': b: expected a shape that broadcasts with (2, 3), got f32(3, 2)");
+    refuses(&Add, &[a.clone(), TensorType::i32([2, 3])], "b: expected f32");
+    refuses(&Add, &[a], "expected a and b, got 1");
 }

@@ -2,11 +2,14 @@
 //! repeatability, and a negative control that shows the comparison can fail. Shares no code with the engine's kernels.
 
 pub mod array;
+pub mod broadcast;
 pub mod check;
+pub mod pointwise;
 pub mod rng;
 
 pub use array::{Array, Expected};
 pub use check::{OpSpec, check, refuses};
+pub use pointwise::PointwiseSpec;
 pub use rng::Rng;
 
 use std::sync::OnceLock;

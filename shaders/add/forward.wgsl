@@ -1,22 +1,6 @@
-// y = a + b, same shape. One invocation makes one element; the grid is ceil(n / 256).
+// y = a + b, with broadcasting. Grid, indices and tail: shaders/lib/binary.wgsl.
+// uses: binary
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = (group.x + params.origin.x) * 256u + lane;
-    if i < params.n {
-        y[i] = a[i] + b[i];
-    }
+fn combine(left: V, right: V) -> V {
+    return left + right;
 }

@@ -25,11 +25,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var rest = i;
     var at = params.base;
-    for (var d = 0u; d < params.rank; d++) {
+    let last = params.rank - 1u;
+    for (var d = 0u; d < last; d++) {
         let extent = params.extent[d / 4u][d % 4u];
         let outer = rest / extent;
         at += (rest - outer * extent) * params.step[d / 4u][d % 4u];
         rest = outer;
     }
-    y[i] = x[at];
+    y[i] = x[at + rest * params.step[last / 4u][last % 4u]];
 }

@@ -1,21 +1,6 @@
-// y = max(x, 0). One invocation makes one element; the grid is ceil(n / 256); the tail is guarded here.
+// y = max(x, 0). Grid and tail: shaders/lib/map.wgsl.
+// uses: map
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = (group.x + params.origin.x) * 256u + lane;
-    if i < params.n {
-        y[i] = max(x[i], 0.0);
-    }
+fn apply(v: V) -> V {
+    return max(v, V(0.0));
 }

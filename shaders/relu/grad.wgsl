@@ -1,22 +1,6 @@
-// grad_x = grad_y where y > 0, else 0. One invocation makes one element; the grid is ceil(n / 256).
+// grad_x = grad_y where y > 0, else 0. Grid and tail: shaders/lib/map_grad.wgsl.
+// uses: map_grad
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(2) var<storage, read> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = (group.x + params.origin.x) * 256u + lane;
-    if i < params.n {
-        grad_x[i] = select(0.0, grad_y[i], y[i] > 0.0);
-    }
+fn pull(g: V, result: V) -> V {
+    return select(V(0.0), g, result > V(0.0));
 }

@@ -9,16 +9,20 @@ use std::borrow::Cow;
 /// `shaders/lib`, by name.
 const LIBRARY: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/lib/activation.wgsl")),
+    ("binary", include_str!("../../shaders/lib/binary.wgsl")),
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
+    ("logistic", include_str!("../../shaders/lib/logistic.wgsl")),
+    ("map", include_str!("../../shaders/lib/map.wgsl")),
+    ("map_grad", include_str!("../../shaders/lib/map_grad.wgsl")),
+    ("moments", include_str!("../../shaders/lib/moments.wgsl")),
+    ("pair_sum", include_str!("../../shaders/lib/pair_sum.wgsl")),
     ("pointwise_loss", include_str!("../../shaders/lib/pointwise_loss.wgsl")),
     ("stable", include_str!("../../shaders/lib/stable.wgsl")),
     ("strided", include_str!("../../shaders/lib/strided.wgsl")),
     ("window", include_str!("../../shaders/lib/window.wgsl")),
     ("workgroup_sum", include_str!("../../shaders/lib/workgroup_sum.wgsl")),
-    ("moments", include_str!("../../shaders/lib/moments.wgsl")),
-    ("pair_sum", include_str!("../../shaders/lib/pair_sum.wgsl")),
 ];
 
 /// The text of `shaders/lib/NAME.wgsl`, if there is one.

@@ -5,8 +5,10 @@
 //! line and one line in [`REGISTRY`].
 
 mod attrs;
+mod broadcast;
 mod entry;
 mod lanes;
+mod map;
 mod op;
 mod reduction;
 mod strided;
@@ -25,15 +27,21 @@ pub mod bce_with_logits;
 pub mod clip_guard;
 pub mod concat;
 pub mod dice;
+pub mod expand;
 pub mod focal;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
 pub mod mse;
+pub mod mul;
 pub mod nonfinite;
 pub mod overlap_loss;
 pub mod pointwise_loss;
+pub mod reduce_sum;
 pub mod relu;
+pub mod reshape;
+pub mod scale;
+pub mod sigmoid;
 pub mod slice;
 pub mod smooth_l1;
 pub mod square_sum;
@@ -49,13 +57,19 @@ pub static REGISTRY: &[&Entry] = &[
     &clip_guard::ENTRY,
     &concat::ENTRY,
     &dice::ENTRY,
+    &expand::ENTRY,
     &focal::ENTRY,
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
     &mse::ENTRY,
+    &mul::ENTRY,
     &nonfinite::ENTRY,
+    &reduce_sum::ENTRY,
     &relu::ENTRY,
+    &reshape::ENTRY,
+    &scale::ENTRY,
+    &sigmoid::ENTRY,
     &slice::ENTRY,
     &smooth_l1::ENTRY,
     &square_sum::ENTRY,

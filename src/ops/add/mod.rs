@@ -1,36 +1,29 @@
-//! Elementwise sum of two tensors of one shape. The gradient graph accumulates with it.
+//! Elementwise sum with broadcasting. The gradient graph accumulates with it.
 
-use super::{Arg, Built, Entry, Epilogue, GradCx, LaunchCx, Op, Value, Work, shape_error};
+use super::lanes::wide;
+use super::{Arg, Built, Entry, Epilogue, GradCx, LaunchCx, Op, Value, Work, broadcast};
 use crate::Result;
-use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
 use crate::tensor::TensorType;
+use crate::tensor::layout::Layout;
 
-crate::uniform! {
-    /// Uniform of the kernel.
-    pub struct Params { n: u32, pad0: u32, pad1: u32, pad2: u32 }
-}
-
-static FORWARD: Kernel = Kernel {
-    label: "add.forward",
-    source: include_str!("../../../shaders/add/forward.wgsl"),
-    params: Params::FIELDS,
-    variants: &[],
-    needs: Needs::Nothing,
-};
+wide!(FORWARD, "add.forward", "add/forward.wgsl", broadcast::Params);
 
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "add",
-    summary: "y = a + b, same shape",
+    summary: "y = a + b, with broadcasting",
     args: &[Arg::f32("a"), Arg::f32("b")],
     attrs: &[],
     outputs: &["y"],
     gradient: Ok(()),
-    kernels: &[&FORWARD],
-    build: |_, _| Ok(Built::images(Add, 2, 1)),
+    kernels: &[&FORWARD.one, &FORWARD.four],
+    // Broadcasting aligns the dimensions of the caller's order, whatever it is.
+    build: |_, _| {
+        Ok(Built { op: std::sync::Arc::new(Add), inputs: vec![Layout::Plain; 2], outputs: vec![Layout::Plain] })
+    },
 };
 
-/// y = a + b, same shape.
+/// y = a + b; shapes broadcast as in PyTorch.
 #[derive(Clone, Copy, Debug)]
 pub struct Add;
 
@@ -40,29 +33,34 @@ impl Op for Add {
     }
 
     fn infer(&self, node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [a, b] if a == b => Ok(vec![a.clone()]),
-            [a, b] => Err(shape_error("add", node, "b", a, b)),
-            _ => Err(shape_error("add", node, "inputs", "a and b", inputs.len())),
-        }
+        broadcast::infer("add", node, inputs)
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        let n = cx.outputs[0].elements() as u32;
-        let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        let launch = Launch::new(&FORWARD, Params { n, ..Default::default() }, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(n as u64, cx.traffic())))
+        Ok(broadcast::launch(&FORWARD, cx))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
-        Ok(cx.wanted.iter().map(|&wanted| wanted.then(|| cx.grad())).collect())
+        let mut grads = vec![None; 2];
+        for i in 0..2 {
+            if cx.wanted[i] {
+                let shape = cx.ty(cx.inputs[i]).shape;
+                grads[i] = Some(broadcast::reduce_to(cx, cx.grad(), &shape)?);
+            }
+        }
+        Ok(grads)
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 0), (1, 0)]
     }
 
-    fn as_epilogue(&self, _inputs: &[TensorType]) -> Option<Epilogue> {
-        Some(Epilogue::Residual)
+    fn as_epilogue(&self, inputs: &[TensorType]) -> Option<Epilogue> {
+        let (a, b) = (&inputs[0].shape, &inputs[1].shape);
+        if a == b {
+            return Some(Epilogue::Residual);
+        }
+        let vector = b.rank() == 1 && a.rank() > 1 && b[0] == a.channels();
+        vector.then_some(Epilogue::Bias)
     }
 }

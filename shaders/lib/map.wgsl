@@ -1,0 +1,23 @@
+// y = apply(x), element by element. The kernel that names this piece defines apply(V) -> V, which may use the coefficients
+// params.a and params.b. One invocation makes one element (of LANES numbers, in which n is counted); the grid is ceil(n / 256);
+// the tail is guarded here. Joined with lanes1 or lanes4.
+
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    a: f32,
+    b: f32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<V>;
+@group(0) @binding(2) var<storage, read_write> y: array<V>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = (group.x + params.origin.x) * 256u + lane;
+    if i < params.n {
+        y[i] = apply(x[i]);
+    }
+}
