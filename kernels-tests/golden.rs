@@ -142,7 +142,7 @@ macro_rules! goldens {
 }
 
 goldens! {
-    adam, adamw, add, bce_jaccard, bce_with_logits, clip_guard, concat, dice, focal, huber, jaccard, l1, mse, nonfinite, relu, slice, smooth_l1, square_sum,
+    adam, adamw, add, batch_norm, bce_jaccard, bce_with_logits, clip_guard, concat, dice, focal, huber, jaccard, l1, mse, nonfinite, relu, slice, smooth_l1, square_sum,
 }
 
 /// Ops that no golden file covers, each with the reason.

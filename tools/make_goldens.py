@@ -356,6 +356,43 @@ def max_unpool2d(g):
 
 
 @golden
+def batch_norm(g):
+    def inputs(shape, spread=1.0, shift=0.0):
+        c = shape[1]
+        return {
+            "x": uniform(*shape) * spread + shift,
+            "weight": uniform(c, low=0.3, high=2.0),
+            "bias": uniform(c),
+            "running_mean": uniform(c),
+            "running_var": uniform(c, low=0.2, high=3.0),
+        }
+
+    shapes = ((2, 3, 5, 7), (4, 8), (1, 5, 3, 1), (3, 4, 16, 17), (2, 1, 2, 2))
+    for shape in shapes:
+        name = "x".join(map(str, shape))
+        for tag, momentum, eps in (("", 0.1, 1e-5), ("_other", 0.3, 1e-3)):
+
+            def train(x, weight, bias, running_mean, running_var):
+                mean, var = running_mean.clone(), running_var.clone()
+                y = F.batch_norm(x, mean, var, weight, bias, True, momentum, eps)
+                dims = [d for d in range(x.dim()) if d != 1]
+                rstd = 1 / torch.sqrt(x.var(dims, unbiased=False) + eps)
+                return y, x.mean(dims), rstd, mean, var
+
+            attrs = {"training": True, "momentum": momentum, "eps": eps}
+            outputs = ("y", "mean", "rstd", "running_mean", "running_var")
+            wrt = ["x", "weight", "bias"]
+            g.case(f"train_{name}{tag}", train, lambda: inputs(shape), attrs, wrt, outputs, silent=outputs[1:])
+
+            def evaluate(x, weight, bias, running_mean, running_var):
+                return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+
+            g.case(f"eval_{name}{tag}", evaluate, lambda: inputs(shape), {"eps": eps}, wrt)
+    draw = lambda: inputs((2, 4, 6, 5), 3.0, 1.5)
+    g.case("train_shifted", lambda **k: F.batch_norm(k["x"], None, None, k["weight"], k["bias"], True), draw, {"training": True}, ["x", "weight", "bias"])
+
+
+@golden
 def group_norm(g):
     for name, shape, groups, eps, affine in (
         ("two_groups", (2, 4, 5, 3), 2, 1e-5, True),

@@ -66,9 +66,8 @@ impl Attrs {
 
     /// A float in double precision, for numbers whose distance from 1 counts.
     pub fn double(&self, name: &'static str, default: f64) -> Result<f64> {
-        self.get(name).map_or(Ok(default), |v| {
-            v.as_f64().ok_or_else(|| self.fail(name, format!("must be a number, got {v}")))
-        })
+        self.get(name)
+            .map_or(Ok(default), |v| v.as_f64().ok_or_else(|| self.fail(name, format!("must be a number, got {v}"))))
     }
 
     /// A boolean.
