@@ -105,7 +105,9 @@ impl Canvas {
         let low = quad.iter().fold(Vec2::INFINITY, |a, &b| a.min(b));
         let high = quad.iter().fold(Vec2::NEG_INFINITY, |a, &b| a.max(b));
         let texels_per_pixel = bitmap.width as f32 / quad[0].distance(quad[1]).max(1.0);
-        let samples = (texels_per_pixel.ceil() as usize).clamp(4, 8);
+        // Masks want finer samples than signs do.
+        let finest = if plate.is_some() { 8 } else { 4 };
+        let samples = (texels_per_pixel.ceil() as usize).clamp(finest / 2, finest);
         let owner = self.owner;
         for (i, at) in self.pixels_within(low - 1.0, high + 1.0) {
             let seen = sample(bitmap, &to_unit, at, samples);

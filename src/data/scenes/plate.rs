@@ -121,6 +121,9 @@ fn draw_ground(bitmap: &mut Bitmap, style: &Style) {
     let size = vec2(bitmap.width as f32, bitmap.height as f32);
     let border = style.ink.lerp(style.ground, 0.25);
     bitmap.tint(|p, c| {
+        if p.min(size - p).min_element() > 12.0 {
+            return c;
+        }
         let edge = rounded_box(p, size, 5.0, 8.0).abs();
         c.lerp(border, (2.2 - edge).clamp(0.0, 1.0))
     });

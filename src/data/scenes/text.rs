@@ -87,7 +87,8 @@ impl Bitmap {
     /// Cuts the corners round.
     pub fn round_corners(&mut self, radius: f32) {
         let size = Vec2::new(self.width as f32, self.height as f32);
-        self.replace(|p| rounded_box(p, size, 0.0, radius) > 0.0, None, CLEAR);
+        let near_corner = |p: Vec2| ((p - 0.5 * size).abs() - 0.5 * size + radius).min_element() > 0.0;
+        self.replace(|p| near_corner(p) && rounded_box(p, size, 0.0, radius) > 0.0, None, CLEAR);
     }
 
     fn replace(&mut self, within: impl Fn(Vec2) -> bool, colour: Option<Vec3>, mark: u8) {
