@@ -10,6 +10,7 @@ mod entry;
 mod lanes;
 mod map;
 mod op;
+mod pool;
 mod reduction;
 mod strided;
 
@@ -32,6 +33,8 @@ pub mod focal;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
+pub mod max_pool2d;
+pub mod max_pool2d_with_indices;
 pub mod mse;
 pub mod mul;
 pub mod nonfinite;
@@ -62,6 +65,8 @@ pub static REGISTRY: &[&Entry] = &[
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
+    &max_pool2d::ENTRY,
+    &max_pool2d_with_indices::ENTRY,
     &mse::ENTRY,
     &mul::ENTRY,
     &nonfinite::ENTRY,
