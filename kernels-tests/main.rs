@@ -10,6 +10,8 @@ mod bce_jaccard;
 mod bce_with_logits;
 mod clip_guard;
 mod concat;
+mod conv2d;
+mod conv_transpose2d;
 mod dice;
 mod expand;
 mod focal;

@@ -160,7 +160,7 @@ fn differences<S: OpSpec>(attrs: &S::Attrs, inputs: &[Array], weights: &[Option<
 }
 
 /// Shapes and element types first, then every element within its bound. NaN equals nothing.
-fn compare(what: &str, got: &Tensor, want: &Expected) -> Result<(), String> {
+pub fn compare(what: &str, got: &Tensor, want: &Expected) -> Result<(), String> {
     if got.shape()[..] != want.value.shape[..] {
         return Err(format!("{what}: shape {}, expected {:?}", got.shape(), want.value.shape));
     }

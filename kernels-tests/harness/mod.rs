@@ -8,7 +8,7 @@ pub mod pointwise;
 pub mod rng;
 
 pub use array::{Array, Expected};
-pub use check::{OpSpec, check, refuses};
+pub use check::{OpSpec, check, compare, refuses};
 pub use pointwise::PointwiseSpec;
 pub use rng::Rng;
 

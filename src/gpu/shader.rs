@@ -10,6 +10,8 @@ use std::borrow::Cow;
 const LIBRARY: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/lib/activation.wgsl")),
     ("binary", include_str!("../../shaders/lib/binary.wgsl")),
+    ("conv_gather", include_str!("../../shaders/lib/conv_gather.wgsl")),
+    ("conv_weight", include_str!("../../shaders/lib/conv_weight.wgsl")),
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),

@@ -27,6 +27,8 @@ pub mod bce_jaccard;
 pub mod bce_with_logits;
 pub mod clip_guard;
 pub mod concat;
+pub mod conv2d;
+pub mod conv_transpose2d;
 pub mod dice;
 pub mod expand;
 pub mod focal;
@@ -54,6 +56,8 @@ pub static REGISTRY: &[&Entry] = &[
     &adam::ENTRY,
     &adamw::ENTRY,
     &add::ENTRY,
+    &conv2d::ENTRY,
+    &conv_transpose2d::ENTRY,
     &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,

@@ -1,0 +1,112 @@
+// uses: activation, conv_gather
+// y[n, o, co] = activation(sum over taps k and channels i of x[n, in(o, k), i] * w[k, i, co] + bias[co] + residual[n, o, co])
+//
+// An implicit matrix product for devices with fast workgroup memory: rows are the pixels of a phase, columns the output channels
+// of a group, and the sum runs over (tap, channel) in steps of 16. A workgroup of 256 makes 64 rows by 64 columns, each
+// invocation 4 by 4 of them; both factors pass through workgroup memory (8 KiB). The grid is
+// (ceil(pixels / 64), groups * blocks of 64 channels, phases); loads outside give zeros, stores are guarded.
+// One f32 accumulator for each element, taps in order, channels innermost.
+
+override ACTIVATION: u32 = 0u;
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+// [step of the sum][quarter of the tile], four rows or columns to a vector.
+var<workgroup> tile_x: array<vec4<f32>, 256>;
+var<workgroup> tile_w: array<vec4<f32>, 256>;
+
+fn store(m: u32, pixel: vec3<u32>, of_group: u32, column: u32, sums: vec4<f32>) {
+    if !is_output(m, pixel) {
+        return;
+    }
+    let first = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * params.output.w;
+    for (var c = 0u; c < 4u; c++) {
+        if column + c < params.kernel.w {
+            let co = of_group * params.kernel.w + column + c;
+            var v = sums[c];
+            if params.has_bias == 1u {
+                v += bias[co];
+            }
+            if params.has_residual == 1u {
+                v += residual[first + co];
+            }
+            y[first + co] = activate(v, ACTIVATION, params.slope);
+        }
+    }
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let g = group + params.origin.xyz;
+    let of_group = g.y / params.blocks;
+    let first_column = g.y % params.blocks * 64u;
+    let residue = vec2<u32>(g.z / params.phase.w, g.z % params.phase.w);
+    let first = vec2<u32>(first_tap_y(residue.x), first_tap_x(residue.y));
+    let taps = (max(params.kernel.xy, first) - first + params.step.zw - 1u) / params.step.zw;
+    let depth = taps.x * taps.y * params.kernel.z;
+
+    // Loading: invocation `lane` fetches step lane % 16 of rows lane / 16 + 16 j, and column lane % 64 of steps lane / 64 + 4 j.
+    let m0 = g.x * 64u + lane / 16u;
+    let load0 = output_pixel(m0, residue);
+    let load1 = output_pixel(m0 + 16u, residue);
+    let load2 = output_pixel(m0 + 32u, residue);
+    let load3 = output_pixel(m0 + 48u, residue);
+    let load_column = first_column + lane % 64u;
+
+    let row = lane / 16u;
+    let column = lane % 16u;
+    var sum0 = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    for (var start = 0u; start < depth; start += 16u) {
+        let r = start + lane % 16u;
+        let tap = r / params.kernel.z;
+        let channel = of_group * params.kernel.z + r % params.kernel.z;
+        let k = first + vec2<u32>(tap / max(taps.y, 1u), tap % max(taps.y, 1u)) * params.step.zw;
+        let loads = array<vec3<u32>, 4>(load0, load1, load2, load3);
+        for (var j = 0u; j < 4u; j++) {
+            let pixel = loads[j];
+            let at = input_position(pixel, k);
+            let t = lane / 16u + 16u * j;
+            var v = 0.0;
+            if r < depth && pixel.x < params.input.x && is_input(at) {
+                v = x[((pixel.x * params.input.y + u32(at.x)) * params.input.z + u32(at.y)) * params.input.w + channel];
+            }
+            tile_x[lane % 16u * 16u + t / 4u][t % 4u] = v;
+        }
+        for (var j = 0u; j < 4u; j++) {
+            let s = lane / 64u + 4u * j;
+            let wr = start + s;
+            let wtap = wr / params.kernel.z;
+            let wk = first + vec2<u32>(wtap / max(taps.y, 1u), wtap % max(taps.y, 1u)) * params.step.zw;
+            var v = 0.0;
+            if wr < depth && load_column < params.kernel.w {
+                let line = (wk.x * params.kernel.y + wk.y) * params.kernel.z + wr % params.kernel.z;
+                v = w[line * params.output.w + of_group * params.kernel.w + load_column];
+            }
+            let c = lane % 64u;
+            tile_w[s * 16u + c / 4u][c % 4u] = v;
+        }
+        workgroupBarrier();
+        for (var s = 0u; s < 16u; s++) {
+            let a = tile_x[s * 16u + row];
+            let b = tile_w[s * 16u + column];
+            sum0 += a.x * b;
+            sum1 += a.y * b;
+            sum2 += a.z * b;
+            sum3 += a.w * b;
+        }
+        workgroupBarrier();
+    }
+    let m = g.x * 64u + 4u * row;
+    let c = first_column + 4u * column;
+    store(m, output_pixel(m, residue), of_group, c, sum0);
+    store(m + 1u, output_pixel(m + 1u, residue), of_group, c, sum1);
+    store(m + 2u, output_pixel(m + 2u, residue), of_group, c, sum2);
+    store(m + 3u, output_pixel(m + 3u, residue), of_group, c, sum3);
+}

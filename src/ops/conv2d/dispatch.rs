@@ -1,0 +1,157 @@
+//! Which kernel makes a gathering convolution, and on what grid.
+//!
+//! The rule is static: kind of device and shape decide, nothing is measured at run time.
+
+use super::geometry::Gather;
+use super::params::{GatherParams, TurnParams};
+use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
+use crate::ops::Activation;
+
+/// The ways to make a convolution. Not every way takes every shape; [`choose`] falls back to one that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// A lane for each output channel. Any shape; the way for depthwise and odd channel counts.
+    Lanes,
+    /// Four pixels by four channels in registers, uniform activations. Channels of a group in fours; for software devices.
+    Registers,
+    /// 64 by 64 tiles through workgroup memory. Any shape; for real GPUs.
+    Tiled,
+}
+
+const EPILOGUES: &[crate::gpu::Variant] = &[&[("ACTIVATION", 3.0)]];
+
+macro_rules! kernel {
+    ($name:ident, $label:literal, $file:literal, $params:ty, $variants:expr) => {
+        pub(super) static $name: Kernel = Kernel {
+            label: $label,
+            source: include_str!(concat!("../../../shaders/conv2d/", $file)),
+            params: <$params as Uniform>::FIELDS,
+            variants: $variants,
+            needs: Needs::Nothing,
+        };
+    };
+}
+pub(super) use kernel;
+
+kernel!(LANES, "conv2d.lanes", "gather_lanes.wgsl", GatherParams, EPILOGUES);
+kernel!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", GatherParams, EPILOGUES);
+kernel!(TILED, "conv2d.tiled", "gather_tiled.wgsl", GatherParams, EPILOGUES);
+kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[]);
+
+/// The kernel for a shape on a device. `forced` wins where it takes the shape.
+pub(super) fn choose(
+    inputs: usize,
+    outputs: usize,
+    groups: usize,
+    profile: &Profile,
+    forced: Option<Variant>,
+) -> Variant {
+    let in_fours = inputs.is_multiple_of(4) && outputs.is_multiple_of(4);
+    match forced {
+        Some(Variant::Registers) if !in_fours => {}
+        Some(variant) => return variant,
+        None => {}
+    }
+    match profile.kind {
+        // Narrow groups leave most of a tile empty.
+        _ if groups > 1 && outputs < 16 => Variant::Lanes,
+        DeviceKind::Software if in_fours => Variant::Registers,
+        DeviceKind::Software => Variant::Lanes,
+        _ => Variant::Tiled,
+    }
+}
+
+/// What is done with the sums, and from which slots.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fused {
+    pub bias: Option<Slot>,
+    pub residual: Option<Slot>,
+    pub activation: Activation,
+}
+
+/// The launch that makes `y` from `x` and `w`.
+pub(crate) fn gather(
+    g: &Gather,
+    x: Slot,
+    w: Slot,
+    y: Slot,
+    fused: Fused,
+    profile: &Profile,
+    forced: Option<Variant>,
+) -> Launch {
+    let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+    let variant = choose(inputs, outputs, g.groups, profile, forced);
+    let (code, slope) = fused.activation.code();
+    let pixels = g.phase_pixels();
+    let lanes = lanes(if variant == Variant::Lanes { g.output[3] } else { outputs.div_ceil(4) });
+    let (kernel, tile, blocks) = match variant {
+        Variant::Lanes => (&LANES, 8, g.output[3].div_ceil(lanes)),
+        Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
+        Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
+    };
+    let per_block = if variant == Variant::Lanes { 1 } else { g.groups };
+    let groups = [pixels.div_ceil(tile) as u32, (blocks * per_block) as u32, g.phases() as u32];
+    let mut overrides = vec![("ACTIVATION", f64::from(code))];
+    match variant {
+        Variant::Lanes => {
+            overrides.push(("LANES", lanes as f64));
+            overrides.push(("GROUPED", f64::from(u8::from(g.groups > 1))));
+        }
+        Variant::Registers => overrides.push(("LANES", lanes as f64)),
+        Variant::Tiled => {}
+    }
+    // A binding that is not used still has to be bound: the input stands in.
+    let slots = vec![x, w, fused.bias.unwrap_or(x), fused.residual.unwrap_or(x), y];
+    let bytes = 4 * (g.input.iter().product::<usize>() + g.output.iter().product::<usize>()) as u64;
+    let params = GatherParams {
+        slope,
+        blocks: blocks as u32,
+        has_bias: u32::from(fused.bias.is_some()),
+        has_residual: u32::from(fused.residual.is_some()),
+        ..params(g)
+    };
+    Launch::new(kernel, params, slots, groups).with(&overrides).costing(2 * g.multiply_adds(), bytes)
+}
+
+/// The launch that swaps the input and output channels of a weight (KH, KW, I/g, O) within its groups.
+pub(crate) fn turn_weight(
+    kernel: [usize; 2],
+    inputs: usize,
+    outputs: usize,
+    groups: usize,
+    w: Slot,
+    to: Slot,
+) -> Launch {
+    let n = kernel[0] * kernel[1] * inputs * outputs * groups;
+    let params = TurnParams {
+        n: n as u32,
+        inputs: inputs as u32,
+        outputs: outputs as u32,
+        groups: groups as u32,
+        ..Default::default()
+    };
+    Launch::new(&TURN_WEIGHT, params, vec![w, to], [n.div_ceil(256) as u32, 1, 1]).costing(n as u64, 8 * n as u64)
+}
+
+/// Invocations of a workgroup whose lanes are channels: 8, 16 or 32, enough for all where that many are.
+pub(super) fn lanes(channels: usize) -> usize {
+    if channels > 16 { 32 } else { channels.next_multiple_of(8) }
+}
+
+fn params(g: &Gather) -> GatherParams {
+    let four = |v: [usize; 4]| v.map(|e| e as u32);
+    let [y, x] = g.axes;
+    let [qh, qw] = g.phase_extent();
+    let delta = |a: crate::ops::conv2d::Axis| (a.tap_step() as isize * a.tap / a.up as isize) as i32;
+    GatherParams {
+        input: four(g.input),
+        output: four(g.output),
+        kernel: four([g.kernel[0], g.kernel[1], g.group_inputs(), g.group_outputs()]),
+        phase: four([qh, qw, y.up, x.up]),
+        step: four([y.down, x.down, y.tap_step(), x.tap_step()]),
+        base: [y.base, x.base, y.tap, x.tap].map(|v| v as i32),
+        delta: [delta(y), delta(x), 0, 0],
+        pixels: g.phase_pixels() as u32,
+        ..Default::default()
+    }
+}

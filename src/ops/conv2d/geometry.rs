@@ -1,0 +1,144 @@
+//! Which input position meets which output position: the one description that convolution, transposed convolution and all
+//! their gradients share. Knows extents and attributes, nothing of kernels.
+
+use crate::tensor::Shape;
+
+/// Along one axis, output `o` and tap `k` meet input `(o * down + base + k * tap) / up`, where that is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Axis {
+    pub down: usize,
+    pub up: usize,
+    pub base: isize,
+    pub tap: isize,
+}
+
+impl Axis {
+    /// A convolution's: `o * stride - padding + k * dilation`.
+    pub fn forward(stride: usize, padding: usize, dilation: usize) -> Self {
+        Self { down: stride, up: 1, base: -(padding as isize), tap: dilation as isize }
+    }
+
+    /// A transposed convolution's, and that of a convolution's input gradient: the same relation solved for the other side.
+    pub fn transposed(stride: usize, padding: usize, dilation: usize) -> Self {
+        Self { down: 1, up: stride, base: padding as isize, tap: -(dilation as isize) }
+    }
+
+    /// Distance between two taps that meet the same output.
+    pub fn tap_step(&self) -> usize {
+        self.up / gcd(self.up, self.tap.unsigned_abs())
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// What both convolutions take besides their tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub stride: [usize; 2],
+    /// Top, bottom, left, right.
+    pub padding: [usize; 4],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+}
+
+impl Window {
+    /// The axes (y, x) of a convolution.
+    pub fn forward(&self) -> [Axis; 2] {
+        [0, 1].map(|d| Axis::forward(self.stride[d], self.padding[2 * d], self.dilation[d]))
+    }
+
+    /// The axes (y, x) of a transposed convolution.
+    pub fn transposed(&self) -> [Axis; 2] {
+        [0, 1].map(|d| Axis::transposed(self.stride[d], self.padding[2 * d], self.dilation[d]))
+    }
+
+    /// Output extent of a convolution along axis `d`; `None` where the kernel does not fit.
+    pub fn out(&self, d: usize, input: usize, kernel: usize) -> Option<usize> {
+        let padded = input + self.padding[2 * d] + self.padding[2 * d + 1];
+        let reach = self.dilation[d] * (kernel - 1) + 1;
+        (padded >= reach).then(|| (padded - reach) / self.stride[d] + 1)
+    }
+
+    /// Output extent of a transposed convolution along axis `d`; `None` where the padding leaves nothing.
+    pub fn out_transposed(&self, d: usize, input: usize, kernel: usize, output_padding: usize) -> Option<usize> {
+        let whole = (input - 1) * self.stride[d] + self.dilation[d] * (kernel - 1) + output_padding + 1;
+        let cut = self.padding[2 * d] + self.padding[2 * d + 1];
+        (whole > cut).then(|| whole - cut)
+    }
+}
+
+/// A gathering convolution: every output element is a sum over taps and input channels of its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gather {
+    /// (N, H, W, C) of the input.
+    pub input: [usize; 4],
+    /// (N, H, W, C) of the output.
+    pub output: [usize; 4],
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    pub groups: usize,
+    pub axes: [Axis; 2],
+}
+
+impl Gather {
+    /// From the shapes of input, output and weight.
+    pub fn new(input: &Shape, output: &Shape, kernel: [usize; 2], groups: usize, axes: [Axis; 2]) -> Self {
+        let four = |s: &Shape| s.nhwc().expect("inferred as rank 4");
+        Self { input: four(input), output: four(output), kernel, groups, axes }
+    }
+
+    /// Input channels of a group.
+    pub fn group_inputs(&self) -> usize {
+        self.input[3] / self.groups
+    }
+
+    /// Output channels of a group.
+    pub fn group_outputs(&self) -> usize {
+        self.output[3] / self.groups
+    }
+
+    /// Phases: outputs that differ modulo `up` meet different taps.
+    pub fn phases(&self) -> usize {
+        self.axes[0].up * self.axes[1].up
+    }
+
+    /// Rows and columns of a phase (the largest one).
+    pub fn phase_extent(&self) -> [usize; 2] {
+        [0, 1].map(|d| self.output[1 + d].div_ceil(self.axes[d].up))
+    }
+
+    /// Pixels of a phase, all pictures together.
+    pub fn phase_pixels(&self) -> usize {
+        let [h, w] = self.phase_extent();
+        self.output[0] * h * w
+    }
+
+    /// Multiply-adds, padding counted as if it were there.
+    pub fn multiply_adds(&self) -> u64 {
+        let taps: usize = [0, 1].map(|d| self.kernel[d].div_ceil(self.axes[d].tap_step())).iter().product();
+        (self.output.iter().product::<usize>() * taps * self.group_inputs()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposed_axis_inverts_the_forward_one() {
+        for (stride, padding, dilation) in [(1, 0, 1), (2, 1, 1), (3, 2, 2), (4, 1, 6), (2, 0, 2)] {
+            let (f, t) = (Axis::forward(stride, padding, dilation), Axis::transposed(stride, padding, dilation));
+            let step = t.tap_step() as isize;
+            for o in 0..9isize {
+                for k in 0..7isize {
+                    let i = o * f.down as isize + f.base + k * f.tap;
+                    let back = i + t.base + k * t.tap;
+                    assert_eq!(back, o * t.up as isize);
+                    assert_eq!((back + step * t.tap) % t.up as isize, 0, "taps of a phase are {step} apart");
+                }
+            }
+        }
+    }
+}
