@@ -10,6 +10,9 @@ pub mod ops;
 
 pub mod graph;
 
+pub mod losses;
+pub mod optim;
+
 pub mod data;
 pub mod draw;
 pub mod metrics;

@@ -112,6 +112,14 @@ impl Attrs {
         items.iter().map(|i| i.as_i64().ok_or_else(wrong)).collect::<Result<_>>().map(Some)
     }
 
+    /// A list of numbers, or `None` if absent.
+    pub fn floats(&self, name: &'static str) -> Result<Option<Vec<f32>>> {
+        let Some(v) = self.get(name) else { return Ok(None) };
+        let wrong = || self.fail(name, format!("must be a list of numbers, got {v}"));
+        let items = v.as_array().ok_or_else(wrong)?;
+        items.iter().map(|i| i.as_f64().map(|f| f as f32).ok_or_else(wrong)).collect::<Result<_>>().map(Some)
+    }
+
     /// `n` or `[h, w]`.
     pub fn pair(&self, name: &'static str, default: [usize; 2]) -> Result<[usize; 2]> {
         let Some(v) = self.get(name) else { return Ok(default) };

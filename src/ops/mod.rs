@@ -31,6 +31,9 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod dice;
 pub mod expand;
+pub mod cross_entropy;
+pub mod dice;
+pub mod ema;
 pub mod focal;
 pub mod huber;
 pub mod jaccard;
@@ -47,9 +50,12 @@ pub mod relu;
 pub mod reshape;
 pub mod scale;
 pub mod sigmoid;
+pub mod rmsprop;
+pub mod sgd;
 pub mod slice;
 pub mod smooth_l1;
 pub mod square_sum;
+pub mod weighted_sum;
 
 /// Every op, by name: what `wgvision op --list` prints and the tests walk through.
 pub static REGISTRY: &[&Entry] = &[
@@ -63,8 +69,10 @@ pub static REGISTRY: &[&Entry] = &[
     &bce_with_logits::ENTRY,
     &clip_guard::ENTRY,
     &concat::ENTRY,
+    &cross_entropy::ENTRY,
     &dice::ENTRY,
     &expand::ENTRY,
+    &ema::ENTRY,
     &focal::ENTRY,
     &huber::ENTRY,
     &jaccard::ENTRY,
@@ -79,9 +87,12 @@ pub static REGISTRY: &[&Entry] = &[
     &reshape::ENTRY,
     &scale::ENTRY,
     &sigmoid::ENTRY,
+    &rmsprop::ENTRY,
+    &sgd::ENTRY,
     &slice::ENTRY,
     &smooth_l1::ENTRY,
     &square_sum::ENTRY,
+    &weighted_sum::ENTRY,
 ];
 
 /// The entry of an op. Fails with the names that exist.

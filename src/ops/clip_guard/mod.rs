@@ -102,7 +102,7 @@ pub(super) fn infer_optimiser(op: &str, node: &str, inputs: &[TensorType], names
     let (control, tensors) = inputs.split_last().expect("at least one");
     let param = &tensors[0];
     if param.dtype != DType::F32 || param.elements() == 0 {
-        return Err(shape_error(op, node, "param", "f32 with at least one element", param));
+        return Err(shape_error(op, node, names[0], "f32 with at least one element", param));
     }
     if let Some(i) = tensors.iter().position(|t| t != param) {
         return Err(shape_error(op, node, names[i], param, &tensors[i]));

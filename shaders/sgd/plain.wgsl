@@ -1,0 +1,26 @@
+// p -= lr (clip grad + decay p); control = (clip, finite, lr, ...). Where finite is 0 the parameter stays as it was: chosen, not
+// multiplied, so that no NaN gets through. One invocation makes one element; the grid is ceil(n / 256).
+
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    momentum: f32,
+    decay: f32,
+    nesterov: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> param: array<f32>;
+@group(0) @binding(2) var<storage, read> grad: array<f32>;
+@group(0) @binding(3) var<storage, read> control: array<f32>;
+@group(0) @binding(4) var<storage, read_write> new_param: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = (group.x + params.origin.x) * 256u + lane;
+    if i < params.n {
+        let old = param[i];
+        let g = control[0] * grad[i] + params.decay * old;
+        new_param[i] = select(old - control[2] * g, old, control[1] < 0.5);
+    }
+}
