@@ -21,13 +21,11 @@ const LIBRARY: &[(&str, &str)] = &[
     ("moments", include_str!("../../shaders/lib/moments.wgsl")),
     ("pair_sum", include_str!("../../shaders/lib/pair_sum.wgsl")),
     ("pointwise_loss", include_str!("../../shaders/lib/pointwise_loss.wgsl")),
+    ("pool2d", include_str!("../../shaders/lib/pool2d.wgsl")),
     ("stable", include_str!("../../shaders/lib/stable.wgsl")),
     ("strided", include_str!("../../shaders/lib/strided.wgsl")),
     ("window", include_str!("../../shaders/lib/window.wgsl")),
     ("workgroup_sum", include_str!("../../shaders/lib/workgroup_sum.wgsl")),
-    ("moments", include_str!("../../shaders/lib/moments.wgsl")),
-    ("pair_sum", include_str!("../../shaders/lib/pair_sum.wgsl")),
-    ("pool2d", include_str!("../../shaders/lib/pool2d.wgsl")),
 ];
 
 /// The text of `shaders/lib/NAME.wgsl`, if there is one.

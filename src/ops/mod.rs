@@ -29,11 +29,10 @@ pub mod clip_guard;
 pub mod concat;
 pub mod conv2d;
 pub mod conv_transpose2d;
-pub mod dice;
-pub mod expand;
 pub mod cross_entropy;
 pub mod dice;
 pub mod ema;
+pub mod expand;
 pub mod focal;
 pub mod huber;
 pub mod jaccard;
@@ -48,10 +47,10 @@ pub mod pointwise_loss;
 pub mod reduce_sum;
 pub mod relu;
 pub mod reshape;
-pub mod scale;
-pub mod sigmoid;
 pub mod rmsprop;
+pub mod scale;
 pub mod sgd;
+pub mod sigmoid;
 pub mod slice;
 pub mod smooth_l1;
 pub mod square_sum;
@@ -62,17 +61,17 @@ pub static REGISTRY: &[&Entry] = &[
     &adam::ENTRY,
     &adamw::ENTRY,
     &add::ENTRY,
-    &conv2d::ENTRY,
-    &conv_transpose2d::ENTRY,
     &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,
     &clip_guard::ENTRY,
     &concat::ENTRY,
+    &conv2d::ENTRY,
+    &conv_transpose2d::ENTRY,
     &cross_entropy::ENTRY,
     &dice::ENTRY,
-    &expand::ENTRY,
     &ema::ENTRY,
+    &expand::ENTRY,
     &focal::ENTRY,
     &huber::ENTRY,
     &jaccard::ENTRY,
@@ -85,10 +84,10 @@ pub static REGISTRY: &[&Entry] = &[
     &reduce_sum::ENTRY,
     &relu::ENTRY,
     &reshape::ENTRY,
-    &scale::ENTRY,
-    &sigmoid::ENTRY,
     &rmsprop::ENTRY,
+    &scale::ENTRY,
     &sgd::ENTRY,
+    &sigmoid::ENTRY,
     &slice::ENTRY,
     &smooth_l1::ENTRY,
     &square_sum::ENTRY,
