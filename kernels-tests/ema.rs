@@ -1,4 +1,4 @@
-//! ema: d shadow + (1 - d) param.
+//! ema: (1 - share) shadow + share param.
 
 use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use wgvision::tensor::Tensor;
 struct Spec;
 
 fn case(rng: &mut Rng, shape: &[usize]) -> ((), Vec<Tensor>) {
-    let (finite, decay) = (rng.pick(&[1.0, 1.0, 0.0]), rng.pick(&[0.0, 0.5, 0.999, 1.0]));
-    let control = Tensor::f32([8], vec![1.0, finite, 0.0, 0.0, 0.0, decay, 0.0, 0.0]);
+    let (finite, share) = (rng.pick(&[1.0, 1.0, 0.0]), rng.pick(&[0.0, 0.5, 0.001, 1.0]));
+    let control = Tensor::f32([8], vec![1.0, finite, 0.0, 0.0, 0.0, share, 0.0, 0.0]);
     ((), vec![rng.tensor(shape), rng.tensor(shape), control])
 }
 
@@ -34,9 +34,9 @@ impl OpSpec for Spec {
     }
 
     fn reference(_: &(), inputs: &[Array]) -> Vec<Expected> {
-        let (finite, decay) = (inputs[2].data[1], inputs[2].data[5]);
+        let (finite, share) = (inputs[2].data[1], inputs[2].data[5]);
         let pairs = || inputs[0].data.iter().zip(&inputs[1].data);
-        let next = |(s, p): (&f64, &f64)| if finite == 1.0 { decay * s + (1.0 - decay) * p } else { *s };
+        let next = |(s, p): (&f64, &f64)| if finite == 1.0 { (1.0 - share) * s + share * p } else { *s };
         let value = Array { shape: inputs[0].shape.clone(), data: pairs().map(next).collect() };
         vec![Expected::sum(value, pairs().map(|(s, p)| s.abs() + p.abs()).collect(), 2)]
     }

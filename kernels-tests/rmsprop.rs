@@ -43,7 +43,7 @@ impl OpSpec for Spec {
 
     fn reference(op: &RmsProp, inputs: &[Array]) -> Vec<Expected> {
         let [clip, finite, lr] = [0, 1, 2].map(|i| inputs[4].data[i]);
-        let (alpha, eps) = (f64::from(op.alpha), f64::from(op.eps));
+        let (alpha, eps) = (op.alpha, f64::from(op.eps));
         let (momentum, decay) = (f64::from(op.momentum), f64::from(op.weight_decay));
         let mut out = [inputs[0].clone(), inputs[2].clone(), inputs[3].clone()];
         let mut size = out.clone().map(|a| a.data.iter().map(|v| v.abs()).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-// shadow' = shadow + (1 - d) (param - shadow) with d = control[5]; control = (clip, finite, ...). Where finite is 0 the shadow stays
+// shadow' = shadow + share (param - shadow) with share = control[5]; control = (clip, finite, ...). Where finite is 0 the shadow stays
 // as it was. One invocation makes one element; the grid is ceil(n / 256).
 
 struct Params {
@@ -20,6 +20,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = (group.x + params.origin.x) * 256u + lane;
     if i < params.n {
         let old = shadow[i];
-        new_shadow[i] = select(old + (1.0 - control[5]) * (param[i] - old), old, control[1] < 0.5);
+        new_shadow[i] = select(old + control[5] * (param[i] - old), old, control[1] < 0.5);
     }
 }

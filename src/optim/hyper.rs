@@ -12,8 +12,8 @@ pub struct Hyper {
     pub adam_step: f32,
     /// Adam: 1 / sqrt(1 - beta2^t).
     pub adam_scale: f32,
-    /// How much of the moving average is kept.
-    pub ema_decay: f32,
+    /// 1 - decay of the moving averages: how far they move. Rounded once, as 1 - f32(0.999) would be off by 1e-5 of itself.
+    pub ema_share: f32,
 }
 
 impl Hyper {
@@ -24,7 +24,7 @@ impl Hyper {
             lr: lr as f32,
             adam_step: (lr / (1.0 - power(betas[0], t))) as f32,
             adam_scale: (1.0 / (1.0 - power(betas[1], t)).sqrt()) as f32,
-            ema_decay: ema_decay as f32,
+            ema_share: (1.0 - ema_decay) as f32,
         }
     }
 
@@ -33,9 +33,9 @@ impl Hyper {
         TensorType::f32([HYPER])
     }
 
-    /// The input's value: lr, adam_step, adam_scale, ema_decay, and two zeros.
+    /// The input's value: lr, adam_step, adam_scale, ema_share, and two zeros.
     pub fn tensor(self) -> Tensor {
-        Tensor::f32([HYPER], vec![self.lr, self.adam_step, self.adam_scale, self.ema_decay, 0.0, 0.0])
+        Tensor::f32([HYPER], vec![self.lr, self.adam_step, self.adam_scale, self.ema_share, 0.0, 0.0])
     }
 }
 

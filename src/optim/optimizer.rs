@@ -34,7 +34,7 @@ pub enum Optimizer {
     Adam {
         /// Decays of the moments.
         #[serde(default = "betas")]
-        betas: [f32; 2],
+        betas: [f64; 2],
         /// Added to the denominator.
         #[serde(default = "eps")]
         eps: f32,
@@ -47,7 +47,7 @@ pub enum Optimizer {
     AdamW {
         /// Decays of the moments.
         #[serde(default = "betas")]
-        betas: [f32; 2],
+        betas: [f64; 2],
         /// Added to the denominator.
         #[serde(default = "eps")]
         eps: f32,
@@ -60,7 +60,7 @@ pub enum Optimizer {
     RmsProp {
         /// Decay of the mean square.
         #[serde(default = "alpha")]
-        alpha: f32,
+        alpha: f64,
         /// Added to the denominator.
         #[serde(default = "eps")]
         eps: f32,
@@ -73,7 +73,7 @@ pub enum Optimizer {
     },
 }
 
-fn betas() -> [f32; 2] {
+fn betas() -> [f64; 2] {
     [0.9, 0.999]
 }
 
@@ -81,7 +81,7 @@ fn eps() -> f32 {
     1e-8
 }
 
-fn alpha() -> f32 {
+fn alpha() -> f64 {
     0.99
 }
 
@@ -102,12 +102,14 @@ impl Optimizer {
 
     /// Fails on constants that cannot train, by name.
     pub fn check(&self) -> Result<()> {
-        let (below_one, not_negative): (Vec<f32>, Vec<f32>) = match *self {
-            Self::Sgd { momentum, weight_decay, .. } => (vec![momentum], vec![weight_decay]),
+        let (below_one, not_negative): (Vec<f64>, Vec<f32>) = match *self {
+            Self::Sgd { momentum, weight_decay, .. } => (vec![momentum.into()], vec![weight_decay]),
             Self::Adam { betas, eps, weight_decay } | Self::AdamW { betas, eps, weight_decay } => {
                 (betas.to_vec(), vec![eps, weight_decay])
             }
-            Self::RmsProp { alpha, eps, momentum, weight_decay } => (vec![alpha, momentum], vec![eps, weight_decay]),
+            Self::RmsProp { alpha, eps, momentum, weight_decay } => {
+                (vec![alpha, momentum.into()], vec![eps, weight_decay])
+            }
         };
         let decays = below_one.iter().all(|v| (0.0..1.0).contains(v));
         let sizes = not_negative.iter().all(|v| *v >= 0.0 && v.is_finite());
@@ -121,7 +123,7 @@ impl Optimizer {
     /// What the host uploads for step `t`, counted from 1. `ema` is the moving averages' decay, where there are any.
     pub fn hyper(&self, lr: f64, t: u64, ema: Option<f64>) -> Hyper {
         let betas = match *self {
-            Self::Adam { betas, .. } | Self::AdamW { betas, .. } => betas.map(f64::from),
+            Self::Adam { betas, .. } | Self::AdamW { betas, .. } => betas,
             _ => [0.0; 2],
         };
         Hyper::new(lr, betas, t, ema.map_or(0.0, |decay| ema_decay(decay, t)))

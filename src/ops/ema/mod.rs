@@ -24,7 +24,7 @@ static STEP: Kernel = Kernel {
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "ema",
-    summary: "shadow = d shadow + (1 - d) param with d = control[5]; control is clip_guard's",
+    summary: "shadow + share (param - shadow) with share = control[5]; control is clip_guard's",
     args: &[Arg::f32("shadow"), Arg::f32("param"), Arg::f32("control")],
     attrs: &[],
     outputs: &["new_shadow"],

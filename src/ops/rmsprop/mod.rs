@@ -13,12 +13,12 @@ crate::uniform! {
     pub struct Params {
         n: u32,
         alpha: f32,
+        rest: f32,
         eps: f32,
         momentum: f32,
         decay: f32,
         pad0: u32,
         pad1: u32,
-        pad2: u32,
     }
 }
 
@@ -46,7 +46,7 @@ pub static ENTRY: Entry = Entry {
     kernels: &[&STEP],
     build: |attrs, _| {
         let op = RmsProp {
-            alpha: attrs.float("alpha", 0.99)?,
+            alpha: attrs.double("alpha", 0.99)?,
             eps: attrs.float("eps", 1e-8)?,
             momentum: attrs.float("momentum", 0.0)?,
             weight_decay: attrs.float("weight_decay", 0.0)?,
@@ -60,7 +60,7 @@ pub static ENTRY: Entry = Entry {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsProp {
     /// Decay of the mean square.
-    pub alpha: f32,
+    pub alpha: f64,
     /// Added to the denominator.
     pub eps: f32,
     /// Share of the buffer that is kept.
@@ -82,7 +82,8 @@ impl Op for RmsProp {
         let n = cx.inputs[0].elements() as u32;
         let params = Params {
             n,
-            alpha: self.alpha,
+            alpha: self.alpha as f32,
+            rest: (1.0 - self.alpha) as f32,
             eps: self.eps,
             momentum: self.momentum,
             decay: self.weight_decay,
