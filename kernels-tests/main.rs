@@ -44,3 +44,4 @@ mod smooth_l1;
 mod square_sum;
 mod structure;
 mod weighted_sum;
+mod webnn;
