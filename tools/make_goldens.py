@@ -137,6 +137,11 @@ def coarse(*shape):
     return torch.randint(-2, 3, shape).float()
 
 
+def saturating(_):
+    """Gradients of sigmoid and tanh are made from results near 1: four roundings of terms of size 1, over the tolerance."""
+    return {"grad_x": 4 * 2**-24 / 1e-5}
+
+
 def elementwise(g, fn, draw=off_zero, attrs=None, tag="", **more):
     """A pointwise function on shapes around the workgroup and of every rank."""
     for shape in ((1,), (257,), (3, 5), (2, 3, 5, 7), (1, 4, 8, 9)):
@@ -295,6 +300,14 @@ def max_pool2d(g):
 
 
 @golden
+def max_pool2d_with_indices(g):
+    for name, shape, attrs in POOLS:
+        for tag, draw in (("", distinct), ("_ties", coarse)):
+            fn = lambda x: F.max_pool2d(x, **attrs, return_indices=True)
+            g.case(name + tag, fn, lambda: {"x": draw(*shape)}, attrs, outputs=("y", "indices"))
+
+
+@golden
 def avg_pool2d(g):
     for name, shape, attrs in POOLS:
         for included in (True, False):
@@ -367,7 +380,7 @@ def batch_norm(g):
             "running_var": uniform(c, low=0.2, high=3.0),
         }
 
-    shapes = ((2, 3, 5, 7), (4, 8), (1, 5, 3, 1), (3, 4, 16, 17), (2, 1, 2, 2))
+    shapes = ((2, 3, 5, 7), (4, 8), (1, 5, 3, 1), (2, 4, 9, 15), (2, 1, 2, 2))
     for shape in shapes:
         name = "x".join(map(str, shape))
         for tag, momentum, eps in (("", 0.1, 1e-5), ("_other", 0.3, 1e-3)):
@@ -493,25 +506,62 @@ def hardswish(g):
 @golden
 def sigmoid(g):
     elementwise(g, torch.sigmoid)
-    elementwise(g, torch.sigmoid, lambda *s: uniform(*s, low=-40.0, high=40.0), tag="wide_")
+    elementwise(g, torch.sigmoid, lambda *s: uniform(*s, low=-40.0, high=40.0), tag="wide_", scale=saturating)
 
 
 @golden
 def tanh(g):
     elementwise(g, torch.tanh)
-    elementwise(g, torch.tanh, lambda *s: uniform(*s, low=-20.0, high=20.0), tag="wide_")
+    elementwise(g, torch.tanh, lambda *s: uniform(*s, low=-20.0, high=20.0), tag="wide_", scale=saturating)
+
+
+PAIRS = [
+    ((1,), (1,)),
+    ((257,), (257,)),
+    ((2, 3, 5, 7), (2, 3, 5, 7)),
+    ((2, 3, 5, 7), (1, 3, 1, 1)),
+    ((2, 1, 5, 1), (1, 3, 1, 7)),
+    ((4, 6), (6,)),
+    ((5,), (3, 1)),
+]
+
+
+def binary_op(g, fn):
+    for a, b in PAIRS:
+        name = "_".join("x".join(map(str, s)) for s in (a, b))
+        g.case(name, fn, lambda: {"a": uniform(*a), "b": uniform(*b)})
 
 
 @golden
 def add(g):
-    for shape in ((1,), (257,), (2, 3, 5, 7)):
-        g.case("x".join(map(str, shape)), lambda a, b: a + b, lambda: {"a": uniform(*shape), "b": uniform(*shape)})
+    binary_op(g, lambda a, b: a + b)
 
 
 @golden
 def mul(g):
-    for shape in ((1,), (257,), (2, 3, 5, 7)):
-        g.case("x".join(map(str, shape)), lambda a, b: a * b, lambda: {"a": uniform(*shape), "b": uniform(*shape)})
+    binary_op(g, lambda a, b: a * b)
+
+
+@golden
+def scale(g):
+    elementwise(g, lambda x: -1.75 * x + 0.5, attrs={"alpha": -1.75, "beta": 0.5})
+
+
+@golden
+def reduce_sum(g):
+    for shape, dim in (((7,), [0]), ((300, 5), [0]), ((2, 3, 5, 7), [2, 3]), ((2, 3, 5, 7), [0, 2, 3]), ((2, 3, 4), [-1]), ((2, 8, 4), [1])):
+        for keepdim in (False, True):
+            for mean in (False, True):
+                fn = lambda x: (x.mean if mean else x.sum)(dim, keepdim=keepdim)
+                name = f"{'x'.join(map(str, shape))}_{'_'.join(map(str, dim))}{'_keep' if keepdim else ''}{'_mean' if mean else ''}"
+                g.case(name, fn, lambda: {"x": uniform(*shape, low=0.1)}, {"dim": dim, "keepdim": keepdim, "mean": mean})
+
+
+@golden
+def expand(g):
+    for shape, size in (((1,), [9]), ((3, 1), [3, 5]), ((1, 3, 1, 1), [2, 3, 4, 5]), ((4,), [2, 3, 4]), ((2, 1, 8), [-1, 3, -1])):
+        name = f"{'x'.join(map(str, shape))}_to_{'x'.join(map(str, size))}"
+        g.case(name, lambda x: x.expand(size), lambda: {"x": uniform(*shape)}, {"size": size})
 
 
 @golden
@@ -829,7 +879,8 @@ def steps(g, tag, make, states, rates, attrs, outputs, shape=(37,), clip=1.0, co
         given["control"] = torch.tensor(control + [0.0] * (8 - len(control)))
         param.grad = grad.double() * given["control"][0].double()
         optimiser.step()
-        wanted = [param.detach()] + [optimiser.state[param][theirs] for theirs in states.values()]
+        state = optimiser.state[param]
+        wanted = [param.detach()] + [state[s] if state.get(s) is not None else torch.zeros(shape) for s in states.values()]
         values = tuple(w.clone() for w in wanted)
         g.case(f"{tag}_step_{t}", lambda **_: values, given, attrs, wrt=[], outputs=outputs)
 
@@ -863,6 +914,58 @@ def adam(g):
 @golden
 def adamw(g):
     adam_steps(g, torch.optim.AdamW, 0.3)
+
+
+@golden
+def sgd(g):
+    for name, attrs, clip in (
+        ("plain", {}, 1.0),
+        ("decay", {"weight_decay": 0.1}, 1.0),
+        ("momentum", {"momentum": 0.9}, 1.0),
+        ("momentum_decay", {"momentum": 0.8, "weight_decay": 0.05}, 0.5),
+        ("nesterov", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, 1.0),
+    ):
+        moving = "momentum" in attrs
+        states = {"buffer": "momentum_buffer"} if moving else {}
+        outputs = ("new_param", "new_buffer") if moving else ("new_param",)
+        steps(g, name, lambda p: torch.optim.SGD(p, lr=0.05, **attrs), states, lambda t: [0.05], attrs, outputs, clip=clip)
+
+
+@golden
+def rmsprop(g):
+    states = {"square": "square_avg", "buffer": "momentum_buffer"}
+    outputs = ("new_param", "new_square", "new_buffer")
+    for name, attrs, clip in (
+        ("plain", {}, 1.0),
+        ("momentum", {"momentum": 0.9}, 1.0),
+        ("everything", {"alpha": 0.9, "eps": 1e-4, "momentum": 0.7, "weight_decay": 0.1}, 0.25),
+    ):
+        steps(g, name, lambda p: torch.optim.RMSprop(p, lr=0.02, **attrs), states, lambda t: [0.02], attrs, outputs, clip=clip)
+
+
+@golden
+def ema(g):
+    """torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn, one step; the decay is control[5]."""
+    for decay in (0.5, 0.99, 0.9999):
+
+        def inputs():
+            control = torch.tensor([1.0, 1.0, 0.1, 0.1, 1.0, decay, 0.0, 0.0])
+            return {"shadow": uniform(300), "param": uniform(300), "control": control}
+
+        def fn(shadow, param, control):
+            shadow = shadow.clone()
+            torch.optim.swa_utils.get_ema_multi_avg_fn(float(control[5]))([shadow], [param], 1)
+            return shadow
+
+        g.case(f"decay_{decay}", fn, inputs, wrt=[], outputs=("new_shadow",))
+
+
+@golden
+def weighted_sum(g):
+    for weights in ([1.0], [0.5, -2.0], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]):
+        fn = lambda **xs: sum(w * xs[f"x{i + 1}"] for i, w in enumerate(weights))
+        draw = lambda: {f"x{i + 1}": torch.rand(()) for i in range(len(weights))}
+        g.case(f"{len(weights)}", fn, draw, {"weights": weights})
 
 
 @golden
