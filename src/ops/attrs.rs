@@ -132,6 +132,17 @@ impl Attrs {
         }
     }
 
+    /// `f` or `[h, w]` in double precision, or `None` if absent.
+    pub fn float_pair(&self, name: &'static str) -> Result<Option<[f64; 2]>> {
+        let Some(v) = self.get(name) else { return Ok(None) };
+        let wrong = || self.fail(name, format!("must be a number or [h, w], got {v}"));
+        let number = |v: &Json| v.as_f64().ok_or_else(wrong);
+        match v {
+            Json::Array(items) if items.len() == 2 => Ok(Some([number(&items[0])?, number(&items[1])?])),
+            other => number(other).map(|f| Some([f, f])),
+        }
+    }
+
     /// `n`, `[h, w]` or four-sided `[left, right, top, bottom]`; returns `[top, bottom, left, right]`.
     pub fn padding(&self, name: &'static str) -> Result<[usize; 4]> {
         if self.get(name).and_then(Json::as_array).is_some_and(|items| items.len() == 4) {

@@ -12,6 +12,7 @@ mod map;
 mod op;
 mod pool;
 mod reduction;
+mod rows;
 mod strided;
 
 pub use attrs::Attrs;
@@ -37,6 +38,7 @@ pub mod focal;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
+pub mod log_softmax;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
 pub mod mse;
@@ -47,12 +49,14 @@ pub mod pointwise_loss;
 pub mod reduce_sum;
 pub mod relu;
 pub mod reshape;
+pub mod resize;
 pub mod rmsprop;
 pub mod scale;
 pub mod sgd;
 pub mod sigmoid;
 pub mod slice;
 pub mod smooth_l1;
+pub mod softmax;
 pub mod square_sum;
 pub mod weighted_sum;
 
@@ -76,6 +80,7 @@ pub static REGISTRY: &[&Entry] = &[
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
+    &log_softmax::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
     &mse::ENTRY,
@@ -84,12 +89,14 @@ pub static REGISTRY: &[&Entry] = &[
     &reduce_sum::ENTRY,
     &relu::ENTRY,
     &reshape::ENTRY,
+    &resize::ENTRY,
     &rmsprop::ENTRY,
     &scale::ENTRY,
     &sgd::ENTRY,
     &sigmoid::ENTRY,
     &slice::ENTRY,
     &smooth_l1::ENTRY,
+    &softmax::ENTRY,
     &square_sum::ENTRY,
     &weighted_sum::ENTRY,
 ];

@@ -1,0 +1,54 @@
+// grad_x[k] = pull(grad_y[k], y[k], s) along a row, where s is the sum of term(grad_y[k], y[k]) over the row. The kernel that
+// names this piece defines term and pull. Rows, grid, tail and order are those of shaders/lib/softmax.wgsl.
+
+override LONG: bool = false;
+
+struct Params {
+    origin: vec4<u32>,
+    rows: u32,
+    length: u32,
+    inner: u32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(2) var<storage, read> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;
+
+var<workgroup> partial: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let group = group_id.x + params.origin.x;
+    let row = select(group * 256u + lane, group, LONG);
+    let clamped = min(row, params.rows - 1u);
+    let outer = clamped / params.inner;
+    let base = outer * params.length * params.inner + (clamped - outer * params.inner);
+    let first = select(0u, lane, LONG);
+    let step = select(1u, 256u, LONG);
+
+    var sum = 0.0;
+    for (var k = first; k < params.length; k += step) {
+        let at = base + k * params.inner;
+        sum += term(grad_y[at], y[at]);
+    }
+    if LONG {
+        partial[lane] = sum;
+        workgroupBarrier();
+        for (var half = 128u; half > 0u; half /= 2u) {
+            if lane < half {
+                partial[lane] += partial[lane + half];
+            }
+            workgroupBarrier();
+        }
+        sum = partial[0];
+    }
+
+    if row < params.rows {
+        for (var k = first; k < params.length; k += step) {
+            let at = base + k * params.inner;
+            grad_x[at] = pull(grad_y[at], y[at], sum);
+        }
+    }
+}

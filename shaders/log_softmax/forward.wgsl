@@ -1,0 +1,6 @@
+// y = x - m - log(sum of exp(x - m)) along a row. Rows, grid, tail and order: shaders/lib/softmax.wgsl.
+// uses: softmax
+
+fn finish(shifted: f32, total: f32) -> f32 {
+    return shifted - log(total);
+}
