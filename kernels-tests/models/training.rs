@@ -15,7 +15,7 @@ use wgvision::engine::train::{Silent, TrainSettings};
 use wgvision::engine::train_segmentation::SegmentationRun;
 use wgvision::losses::SegmentationLoss;
 use wgvision::models::unet::UNet;
-use wgvision::optim::Schedule;
+use wgvision::optim::Rate;
 use wgvision::tensor::Tensor;
 use wgvision::weights::TensorFile;
 
@@ -51,7 +51,7 @@ fn run(steps: u64) -> SegmentationRun {
     let settings = TrainSettings {
         steps,
         validate_every: 10,
-        schedule: Schedule::Constant { lr: 5e-3 },
+        rate: Rate::constant(5e-3),
         clip: 1.0,
         ema: Some(0.9),
         seed: 11,
@@ -100,7 +100,7 @@ fn patience_ends_a_run_that_no_longer_improves() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = run(400);
     run.settings.patience = Some(1);
-    run.settings.schedule = Schedule::Constant { lr: 0.0 };
+    run.settings.rate = Rate::constant(1e-12);
     let augment = Augment { crop: Some([32, 32]), ..Default::default() };
     let data = Segmentation { pictures: Discs(4), augment, normalise: Normalise::Standardise, border: None };
     let done = run.train(gpu(), data, &Discs(2), folder.path(), false, &mut Silent).unwrap();

@@ -25,7 +25,7 @@ pub fn feed(run: &SegmentationRun, i: u64) -> Feed {
     let images = rng.tensor([run.batch, h, w, run.model.unet.in_channels]);
     let shape = [run.batch, h, w, 1];
     let targets = Tensor::f32(shape, (0..run.batch * h * w).map(|_| f32::from(u8::from(rng.coin()))).collect());
-    let hyper = run.settings.optimizer.hyper(1e-2, i + 1);
+    let hyper = run.settings.hyper(i + 1);
     vec![("images".into(), images), ("targets".into(), targets), ("hyper".into(), hyper)]
 }
 

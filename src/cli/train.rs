@@ -11,7 +11,7 @@ use crate::engine::train_segmentation::{BEST, SegmentationRun};
 use crate::engine::SegmentationModel;
 use crate::losses::SegmentationLoss;
 use crate::models::unet::UNet;
-use crate::optim::Schedule;
+use crate::optim::{Rate, Schedule, Warmup};
 use crate::{Error, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -70,15 +70,19 @@ pub struct TrainArgs {
     /// Optimiser as JSON or @FILE (default: Adam).
     #[arg(long, value_name = "JSON")]
     optimizer: Option<String>,
-    /// Schedule as JSON or @FILE, instead of --lr: default is a short warm-up, then a cosine.
-    #[arg(long, value_name = "JSON", conflicts_with = "lr")]
-    schedule: Option<String>,
+    /// How the rate falls, as JSON or @FILE: {"kind":"constant"}, {"kind":"cosine"}, {"kind":"polynomial","power":0.9} or
+    /// {"kind":"step","milestones":[..],"gamma":0.1}.
+    #[arg(long, value_name = "JSON", default_value = r#"{"kind":"cosine"}"#)]
+    schedule: String,
+    /// Steps over which the rate rises at the start.
+    #[arg(long, value_name = "STEPS", default_value_t = 20)]
+    warmup: u64,
     /// Scale gradients down to this global norm; 0 leaves them alone.
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     clip: f32,
     /// Validate and save a moving average of the weights with this decay, e.g. 0.999.
     #[arg(long, value_name = "DECAY")]
-    ema: Option<f32>,
+    ema: Option<f64>,
     /// Steps between validations (default: an epoch, at least 25 steps).
     #[arg(long, value_name = "STEPS")]
     validate_every: Option<u64>,
@@ -149,6 +153,7 @@ fn settings(args: &TrainArgs, labels: Labels, pictures: usize) -> Result<Segment
     let classes = class_names(args, labels)?;
     let epoch = pictures.div_ceil(args.batch.max(1)) as u64;
     let steps = args.steps.unwrap_or(args.epochs * epoch);
+    let schedule: Schedule = parse("--schedule", &args.schedule)?;
     let mut settings = TrainSettings {
         steps,
         clip: args.clip,
@@ -156,12 +161,9 @@ fn settings(args: &TrainArgs, labels: Labels, pictures: usize) -> Result<Segment
         validate_every: args.validate_every.unwrap_or(epoch.max(25)),
         patience: args.patience,
         seed: args.seed,
-        schedule: Schedule::warm_cosine(args.lr),
+        rate: Rate { base: args.lr, warmup: Warmup { steps: args.warmup, start: 0.0 }, schedule },
         ..Default::default()
     };
-    if let Some(text) = &args.schedule {
-        settings.schedule = parse("--schedule", text)?;
-    }
     if let Some(text) = &args.optimizer {
         settings.optimizer = parse("--optimizer", text)?;
     }

@@ -18,7 +18,7 @@ use crate::gpu::Gpu;
 use crate::losses::SegmentationLoss;
 use crate::metrics::segmentation::PictureDice;
 use crate::models::unet::UNet;
-use crate::optim::Schedule;
+use crate::optim::{Rate, Schedule, Warmup};
 use crate::Result;
 use image::{DynamicImage, RgbImage};
 use std::path::Path;
@@ -76,7 +76,11 @@ fn demo_run(steps: u64, seed: u64) -> SegmentationRun {
     let settings = TrainSettings {
         steps,
         validate_every: (steps / 8).max(1),
-        schedule: Schedule::warm_cosine(4e-3),
+        rate: Rate {
+            base: 4e-3,
+            warmup: Warmup { steps: 10, start: 0.0 },
+            schedule: Schedule::Cosine { floor: 0.0 },
+        },
         seed,
         ..Default::default()
     };

@@ -8,7 +8,7 @@ use crate::draw::log::MetricsLog;
 use crate::gpu::Report;
 use crate::graph::{Executable, Graph, Run, Variables};
 use crate::ops::Value;
-use crate::optim::{Ema, Guard, Optimizer, Schedule};
+use crate::optim::{Guard, Hyper, Optimizer, Rate, follow, guard, shadow_name};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,11 @@ pub struct TrainSettings {
     /// Optimiser and its constants.
     pub optimizer: Optimizer,
     /// Learning rate by step.
-    pub schedule: Schedule,
+    pub rate: Rate,
     /// Gradients are scaled down to this global norm; 0 leaves them alone.
     pub clip: f32,
     /// Decay of an exponential moving average of the weights, which is then validated and saved.
-    pub ema: Option<f32>,
+    pub ema: Option<f64>,
     /// Steps between validations.
     pub validate_every: u64,
     /// Stop after this many validations without a better score.
@@ -42,14 +42,34 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             steps: 1000,
-            optimizer: Optimizer::default(),
-            schedule: Schedule::default(),
+            optimizer: Optimizer::adam(),
+            rate: Rate::constant(1e-3),
             clip: 0.0,
             ema: None,
             validate_every: 100,
             patience: None,
             seed: 1,
         }
+    }
+}
+
+impl TrainSettings {
+    /// Fails on constants that cannot train.
+    pub fn check(&self) -> Result<()> {
+        self.optimizer.check()?;
+        self.rate.check()?;
+        match self.ema {
+            Some(decay) if !(0.0..1.0).contains(&decay) => {
+                Err(Error::Usage(format!("the moving average's decay must be in [0, 1), got {decay}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the host uploads for step `step`, counted from 1.
+    pub fn hyper(&self, step: u64) -> Tensor {
+        let lr = self.rate.at(step - 1, self.steps);
+        self.optimizer.hyper(lr, step, self.ema).tensor()
     }
 }
 
@@ -67,12 +87,13 @@ pub struct StepGraph {
 pub fn training_graph(mut graph: Graph, loss: Value, settings: &TrainSettings) -> Result<StepGraph> {
     let parameters = graph.parameters();
     let grads = graph.gradients(loss, &parameters)?;
-    let hyper = graph.input("hyper", settings.optimizer.hyper_type())?;
-    let Guard { guard, norm } = Guard::build(&mut graph, &grads, loss, settings.clip)?;
+    let hyper = graph.input("hyper", Hyper::ty())?;
+    let Guard { control, norm } = guard(&mut graph, &grads, hyper, Some(loss), settings.clip)?;
     let pairs: Vec<(Value, Value)> = parameters.iter().copied().zip(grads).collect();
-    let updated = settings.optimizer.apply(&mut graph, &pairs, hyper, guard)?;
-    if let Some(decay) = settings.ema {
-        Ema { decay }.apply(&mut graph, &parameters, &updated, guard)?;
+    let updated = settings.optimizer.apply(&mut graph, &pairs, control)?;
+    if settings.ema.is_some() {
+        let pairs: Vec<(Value, Value)> = parameters.into_iter().zip(updated).collect();
+        follow(&mut graph, &pairs, control)?;
     }
     Ok(StepGraph { graph, loss, norm })
 }
@@ -150,6 +171,7 @@ impl Trainer {
         resume: bool,
         score_names: &[&str],
     ) -> Result<Self> {
+        settings.check()?;
         let step = Executable::new(&graph.graph, &[("loss", graph.loss), ("norm", graph.norm)], &variables)?;
         variables.declare_all(&graph.graph)?;
         let columns: Vec<&str> = ["loss", "norm", "lr"].into_iter().chain(score_names.iter().copied()).collect();
@@ -159,7 +181,7 @@ impl Trainer {
             let log = MetricsLog::resume(&csv, &columns, state.step)?;
             (state, log)
         } else {
-            Ema::start(&variables)?;
+            start_averages(&graph.graph, &variables)?;
             (TrainState::default(), MetricsLog::create(&csv, &columns)?)
         };
         let out = out.to_path_buf();
@@ -207,8 +229,8 @@ impl Trainer {
     }
 
     fn submit(&mut self, feed: Feed) -> Result<Report> {
-        let lr = self.settings.schedule.at(self.state.step, self.settings.steps);
-        let hyper = self.settings.optimizer.hyper(lr, self.state.step + 1);
+        let lr = self.settings.rate.at(self.state.step, self.settings.steps);
+        let hyper = self.settings.hyper(self.state.step + 1);
         let mut given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
         given.push(("hyper", &hyper));
         let run = self.step.run(&given)?;
@@ -245,7 +267,7 @@ impl Trainer {
         progress: &mut dyn Progress,
     ) -> Result<bool> {
         let judged = match self.settings.ema {
-            Some(_) => Ema::averaged(&self.variables)?,
+            Some(_) => averaged(&self.variables)?,
             None => self.variables.clone(),
         };
         let scores = validate(&judged)?;
@@ -290,8 +312,7 @@ impl Trainer {
                 return Ok(name.clone());
             }
         }
-        let lr = self.settings.schedule.at(step - 1, self.settings.steps);
-        let hyper = self.settings.optimizer.hyper(lr, step);
+        let hyper = self.settings.hyper(step);
         let mut given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
         given.push(("hyper", &hyper));
         let mut found = None;
@@ -303,6 +324,27 @@ impl Trainer {
         })?;
         Ok(found.unwrap_or_else(|| "loss".to_string()))
     }
+}
+
+/// Moving averages start where the parameters do.
+fn start_averages(graph: &Graph, variables: &Variables) -> Result<()> {
+    for value in graph.parameters() {
+        let name = graph.name(value);
+        if variables.contains(&shadow_name(name)) {
+            variables.set(&shadow_name(name), &variables.get(name)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of the variables in which each parameter that has a moving average holds it.
+fn averaged(variables: &Variables) -> Result<Variables> {
+    let copy = Variables::new(variables.gpu());
+    let all = variables.snapshot()?;
+    for (name, value) in all.iter().filter(|(name, _)| !name.starts_with("optim.") && !name.starts_with("ema.")) {
+        copy.set(name, all.get(&shadow_name(name)).unwrap_or(value))?;
+    }
+    Ok(copy)
 }
 
 /// The checkpoint's name in a run's folder.

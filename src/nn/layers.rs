@@ -2,7 +2,7 @@
 
 use super::init::{Init, Net};
 use crate::Result;
-use crate::ops::batch_norm::{BatchNormEval, BatchNormTrain};
+use crate::ops::batch_norm::{BatchNorm, BatchNormEval};
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::Value;
@@ -110,7 +110,7 @@ impl BatchNormLayer {
             if !net.training {
                 return net.graph.named("batch_norm", BatchNormEval { eps: self.eps }, &inputs);
             }
-            let op = BatchNormTrain { eps: self.eps, momentum: self.momentum };
+            let op = BatchNorm { eps: self.eps, momentum: self.momentum, ..Default::default() };
             let outputs = net.graph.named_all("batch_norm", std::sync::Arc::new(op), &inputs)?;
             net.graph.update(mean, outputs[3])?;
             net.graph.update(variance, outputs[4])?;
