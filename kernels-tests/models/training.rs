@@ -12,8 +12,7 @@ use wgvision::data::pairs::{Labels, MaskedPicture, MaskedPictures};
 use wgvision::data::segmentation::Segmentation;
 use wgvision::engine::SegmentationModel;
 use wgvision::engine::train::{Silent, TrainSettings};
-use wgvision::engine::train_segmentation::SegmentationRun;
-use wgvision::losses::SegmentationLoss;
+use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
 use wgvision::models::unet::UNet;
 use wgvision::optim::Rate;
 use wgvision::tensor::Tensor;
@@ -57,7 +56,7 @@ fn run(steps: u64) -> SegmentationRun {
         seed: 11,
         ..Default::default()
     };
-    SegmentationRun { model, loss: SegmentationLoss::default(), batch: 4, settings }
+    SegmentationRun { model, loss: usual_loss(1), batch: 4, settings }
 }
 
 fn train(steps: u64, out: &Path, resume: bool) -> BTreeMap<String, Tensor> {

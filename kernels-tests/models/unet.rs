@@ -4,9 +4,8 @@ use crate::harness::{Rng, gpu};
 use wgvision::data::normalise::Normalise;
 use wgvision::engine::SegmentationModel;
 use wgvision::engine::train::{Feed, TrainSettings};
-use wgvision::engine::train_segmentation::SegmentationRun;
+use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
 use wgvision::graph::{Executable, Graph, Kind, Variables};
-use wgvision::losses::SegmentationLoss;
 use wgvision::models::unet::{Padding, UNet};
 use wgvision::nn::{Net, initialise};
 use wgvision::tensor::{Tensor, TensorType};
@@ -14,8 +13,9 @@ use wgvision::tensor::{Tensor, TensorType};
 /// A run on random crops of 32x32 in batches of two.
 pub fn small_run(unet: UNet) -> SegmentationRun {
     let classes = (0..unet.classes.max(2)).map(|i| format!("class {i}")).collect();
+    let unet_classes = unet.classes;
     let model = SegmentationModel { unet, normalise: Normalise::Unit, classes, crop: [32, 32] };
-    SegmentationRun { model, loss: SegmentationLoss::default(), batch: 2, settings: TrainSettings::default() }
+    SegmentationRun { model, loss: usual_loss(unet_classes), batch: 2, settings: TrainSettings::default() }
 }
 
 /// Random tensors for step `i` of a run.

@@ -3,9 +3,8 @@
 use super::{DeviceArgs, parse_size};
 use crate::engine::SegmentationModel;
 use crate::engine::train::{TrainSettings, training_graph};
-use crate::engine::train_segmentation::{build_loss, loss_inputs};
+use crate::engine::train_segmentation::{add_loss, usual_loss};
 use crate::graph::{Graph, Options, Plan};
-use crate::losses::SegmentationLoss;
 use crate::models::unet::UNet;
 use crate::nn::Net;
 use crate::tensor::TensorType;
@@ -50,9 +49,7 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
     print!("{}", graph.summary());
     let gpu = device.open()?;
     let (graph, outputs) = if args.train {
-        let loss = SegmentationLoss::default();
-        let (targets, weights) = loss_inputs(&mut graph, logits, &loss)?;
-        let loss = build_loss(&mut graph, &loss, logits, targets, weights)?;
+        let loss = add_loss(&mut graph, &usual_loss(unet.classes), logits)?;
         let step = training_graph(graph, loss, &TrainSettings::default())?;
         (step.graph, vec![step.loss, step.norm])
     } else {

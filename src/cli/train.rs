@@ -2,14 +2,14 @@
 
 use super::{DeviceArgs, parse_size};
 use crate::data::augment::Augment;
+use crate::data::border::BorderWeights;
 use crate::data::normalise::Normalise;
 use crate::data::cache::Cached;
 use crate::data::pairs::{Labels, MaskedPictures, PairFolder, splits};
 use crate::data::segmentation::Segmentation;
 use crate::engine::train::{Progress, Scores, TrainSettings};
-use crate::engine::train_segmentation::{BEST, SegmentationRun};
+use crate::engine::train_segmentation::{BEST, SegmentationRun, usual_loss};
 use crate::engine::SegmentationModel;
-use crate::losses::SegmentationLoss;
 use crate::models::unet::UNet;
 use crate::optim::{Rate, Schedule, Warmup};
 use crate::{Error, Result};
@@ -58,7 +58,7 @@ pub struct TrainArgs {
     /// Configuration of the network as JSON or @FILE, e.g. '{"width":16,"batch_norm":true}'.
     #[arg(long, value_name = "JSON", default_value = r#"{"width":16,"batch_norm":true}"#)]
     config: String,
-    /// Loss as JSON or @FILE, e.g. '{"bce_jaccard":{"alpha":0.5}}'.
+    /// Loss as JSON or @FILE, e.g. '{"name":"bce_jaccard","alpha":0.5}'; names: bce, weighted_bce, focal, jaccard, bce_jaccard, dice, cross_entropy.
     #[arg(long, value_name = "JSON")]
     loss: Option<String>,
     /// Augmentation as JSON or @FILE (default: flips, turns, a little scale, light and elastic deformation).
@@ -119,7 +119,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
         None => Augment::microscopy(args.size),
     };
     let (pictures, val_count) = (train.len(), val.len());
-    let border = run.loss.border();
+    let border = run.loss.weighted().then(BorderWeights::default);
     let data = Segmentation { pictures: Cached::new(train, CACHE), augment, normalise: run.model.normalise, border };
     let gpu = device.open()?;
     eprintln!(
@@ -169,7 +169,7 @@ fn settings(args: &TrainArgs, labels: Labels, pictures: usize) -> Result<Segment
     }
     let loss = match &args.loss {
         Some(text) => parse("--loss", text)?,
-        None => SegmentationLoss::usual(unet.classes),
+        None => usual_loss(unet.classes),
     };
     let normalise: Normalise = parse("--normalise", &args.normalise)?;
     let model = SegmentationModel { unet, normalise, classes, crop: args.size };

@@ -3,7 +3,7 @@
 use super::model::SegmentationModel;
 use super::segmenter::Segmenter;
 use super::train::{Progress, TrainSettings};
-use super::train_segmentation::{BEST, SegmentationOutcome, SegmentationRun};
+use super::train_segmentation::{BEST, SegmentationOutcome, SegmentationRun, usual_loss};
 use crate::data::augment::Augment;
 use crate::data::cache::Cached;
 use crate::data::normalise::Normalise;
@@ -15,7 +15,6 @@ use crate::data::segmentation::Segmentation;
 use crate::draw::overlay::{Style, overlay};
 use crate::draw::panel::{comparison, row, stack};
 use crate::gpu::Gpu;
-use crate::losses::SegmentationLoss;
 use crate::metrics::segmentation::PictureDice;
 use crate::models::unet::UNet;
 use crate::optim::{Rate, Schedule, Warmup};
@@ -84,7 +83,7 @@ fn demo_run(steps: u64, seed: u64) -> SegmentationRun {
         seed,
         ..Default::default()
     };
-    SegmentationRun { model, loss: SegmentationLoss::usual(1), batch: 8, settings }
+    SegmentationRun { model, loss: usual_loss(1), batch: 8, settings }
 }
 
 /// Four street scenes with the ink of their plates marked.

@@ -4,7 +4,7 @@ use super::model::SegmentationModel;
 use super::segmenter::Segmenter;
 use super::train::{Feed, Outcome, Progress, Scores, StepGraph, TrainSettings, Trainer, training_graph};
 use crate::data::loader::{Loader, LoaderOptions, Source};
-use crate::data::pairs::MaskedPictures;
+use crate::data::pairs::{IGNORE, MaskedPictures};
 use crate::data::segmentation::{Segmentation, SegmentationBatch};
 use crate::gpu::Gpu;
 use crate::graph::{Graph, Variables};
@@ -13,7 +13,7 @@ use crate::metrics::segmentation::{Confusion, PictureDice};
 use crate::nn::{Net, ParameterSpec, initialise};
 use crate::ops::Value;
 use crate::tensor::TensorType;
-use crate::Result;
+use crate::{Error, Result};
 use std::path::Path;
 
 /// What to train and how, beside the data.
@@ -77,39 +77,46 @@ impl SegmentationRun {
     /// The graph of one step on a batch of crops, and the network's parameters.
     pub fn step_graph(&self) -> Result<(StepGraph, Vec<ParameterSpec>)> {
         let [h, w] = self.model.crop;
+        if self.batch == 0 {
+            return Err(Error::Usage("a batch needs at least one picture".into()));
+        }
         let mut graph = Graph::new();
         let images = graph.input("images", TensorType::f32([self.batch, h, w, self.model.unet.in_channels]))?;
         let mut net = Net::new(&mut graph, true);
         let logits = self.model.unet.build(&mut net, images)?;
         let specs = net.specs;
-        let (targets, weights) = loss_inputs(&mut graph, logits, &self.loss)?;
-        let loss = build_loss(&mut graph, &self.loss, logits, targets, weights)?;
+        let loss = add_loss(&mut graph, &self.loss, logits)?;
         Ok((training_graph(graph, loss, &self.settings)?, specs))
     }
 }
 
-/// Inputs `targets` and, where the loss has them, `weights`, as large as the logits.
-pub fn loss_inputs(graph: &mut Graph, logits: Value, loss: &SegmentationLoss) -> Result<(Value, Option<Value>)> {
-    let shape = graph.shape(logits);
-    let ty = match shape[3] {
-        1 => TensorType::f32(shape),
-        _ => TensorType::i32(&shape[..3]),
+/// Adds the inputs `targets` and, where the loss has them, `weights`, and the loss itself.
+pub fn add_loss(graph: &mut Graph, loss: &SegmentationLoss, logits: Value) -> Result<Value> {
+    let ty = graph.ty(logits);
+    let channels = ty.shape.channels();
+    if loss.binary() != (channels == 1) {
+        let cure = "cross_entropy is for several classes, the other losses are for a binary mask";
+        return Err(Error::Usage(format!("loss {loss:?} does not fit {channels} channels of logits: {cure}")));
+    }
+    let targets = graph.input("targets", loss.target_type(&ty))?;
+    let weights = match loss.weighted() {
+        true => Some(graph.input("weights", loss.weight_type(&ty))?),
+        false => None,
     };
-    let weights_ty = TensorType::f32(&ty.shape);
-    let targets = graph.input("targets", ty)?;
-    let weights = if loss.weighted() { Some(graph.input("weights", weights_ty)?) } else { None };
-    Ok((targets, weights))
+    loss.apply(graph, logits, targets, weights)
 }
 
-/// The loss as nodes.
-pub fn build_loss(
-    graph: &mut Graph,
-    loss: &SegmentationLoss,
-    logits: Value,
-    targets: Value,
-    weights: Option<Value>,
-) -> Result<Value> {
-    loss.build(graph, logits, targets, weights)
+/// The loss that suits a network of `classes` channels: half cross-entropy, half Jaccard for a binary mask.
+pub fn usual_loss(classes: usize) -> SegmentationLoss {
+    match classes {
+        1 => SegmentationLoss::BceJaccard { alpha: 0.5, log: false, weighted: false },
+        _ => SegmentationLoss::CrossEntropy {
+            ignore_index: i32::from(IGNORE),
+            label_smoothing: 0.0,
+            class_weights: None,
+            weighted: false,
+        },
+    }
 }
 
 fn next_feed<S: Source<Batch = SegmentationBatch>>(loader: &mut Loader<S>) -> Result<Feed> {

@@ -6,6 +6,7 @@
 use crate::nn::{BatchNormLayer, Conv, Net, UpConv};
 use crate::ops::concat::Concat;
 use crate::ops::max_pool2d::MaxPool2d;
+use crate::ops::pool::Window;
 use crate::ops::relu::Relu;
 use crate::ops::slice::Slice;
 use crate::ops::Value;
@@ -67,7 +68,7 @@ impl UNet {
             let skip = self.double(net, &format!("enc{level}"), y, self.width << (level - 1))?;
             skips.push(skip);
             self.check_even(net, skip, level)?;
-            y = net.graph.named("pool", MaxPool2d::halving(), &[skip])?;
+            y = net.graph.named("pool", MaxPool2d(Window::square(2, 2, 0)), &[skip])?;
         }
         y = self.double(net, "bottom", y, self.width << self.depth)?;
         for level in (1..=self.depth).rev() {
