@@ -25,6 +25,7 @@ mod l1;
 mod log_softmax;
 mod max_pool2d;
 mod max_pool2d_with_indices;
+mod models;
 mod mse;
 mod mul;
 mod nonfinite;

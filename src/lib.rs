@@ -10,12 +10,19 @@ pub mod ops;
 
 pub mod graph;
 
+pub mod nn;
+
 pub mod losses;
 pub mod optim;
 
 pub mod data;
 pub mod draw;
 pub mod metrics;
+pub mod models;
 pub mod weights;
+
+pub mod engine;
+
+pub mod cli;
 
 pub use error::{Error, Result};

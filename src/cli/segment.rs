@@ -6,7 +6,7 @@ use crate::data::picture::{read_picture, write_picture};
 use crate::data::rle::Rle;
 use crate::draw::overlay::{Style, overlay};
 use crate::engine::{Segmentation, Segmenter};
-use crate::Result;
+use crate::{Error, Result};
 use clap::Args;
 use image::{DynamicImage, GrayImage};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,15 @@ pub struct SegmentArgs {
 pub fn run(args: &SegmentArgs, device: &DeviceArgs) -> Result<()> {
     let mut pictures = Vec::new();
     for path in &args.paths {
-        if path.is_dir() { pictures.extend(list_pictures(path)?) } else { pictures.push(path.clone()) }
+        if !path.is_dir() {
+            pictures.push(path.clone());
+            continue;
+        }
+        let found = list_pictures(path)?;
+        if found.is_empty() {
+            return Err(Error::file(path, "holds no pictures (png, jpg, bmp or webp)"));
+        }
+        pictures.extend(found);
     }
     let gpu = device.open()?;
     let mut segmenter = Segmenter::load_on(&gpu, &args.model)?;

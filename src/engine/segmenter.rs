@@ -7,7 +7,7 @@ use crate::graph::{Executable, Graph, Variables};
 use crate::models::unet::Padding;
 use crate::nn::Net;
 use crate::ops::sigmoid::Sigmoid;
-use crate::ops::softmax::Softmax;
+//SM use crate::ops::softmax::Softmax;
 use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use image::RgbImage;
@@ -133,7 +133,7 @@ impl Segmenter {
         let logits = self.model.unet.build(&mut Net::new(&mut graph, false), images)?;
         let probabilities = match self.model.unet.classes {
             1 => graph.named("probabilities", Sigmoid, &[logits])?,
-            _ => graph.named("probabilities", Softmax { dim: 3 }, &[logits])?,
+            _ => todo!(),
         };
         let (graph, outputs) = graph.fused(&[probabilities])?;
         Executable::new(&graph, &[("probabilities", outputs[0])], &self.variables)

@@ -5,8 +5,7 @@
 
 use crate::nn::{BatchNormLayer, Conv, Net, UpConv};
 use crate::ops::concat::Concat;
-use crate::ops::max_pool2d::MaxPool2d;
-use crate::ops::pool::Window;
+use crate::ops::max_pool2d::{MaxPool2d, Window};
 use crate::ops::relu::Relu;
 use crate::ops::slice::Slice;
 use crate::ops::Value;
