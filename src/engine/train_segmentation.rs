@@ -12,7 +12,7 @@ use crate::losses::SegmentationLoss;
 use crate::metrics::segmentation::{Confusion, PictureDice};
 use crate::nn::{Net, ParameterSpec, initialise};
 use crate::ops::Value;
-use crate::tensor::TensorType;
+use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -62,11 +62,12 @@ impl SegmentationRun {
         metadata.insert("loss".into(), serde_json::to_string(&self.loss).expect("plain data"));
         metadata.insert("batch".into(), self.batch.to_string());
         let settings = self.settings.clone();
+        let targets = step.graph.ty(step.graph.find("targets").expect("added with the loss")).shape;
         let mut trainer = Trainer::new(&step, variables, settings, metadata, out, resume, &["dice", "miou"])?;
         let options = LoaderOptions { start: trainer.steps_done(), ..LoaderOptions::training(self.batch, self.settings.seed) };
         let mut loader = Loader::new(train, options)?;
         let outcome = trainer.run(
-            || next_feed(&mut loader),
+            || next_feed(&mut loader, [targets[1], targets[2]]),
             |weights| validate(&self.model, weights, val),
             |weights| self.model.save(&out.join(BEST), &weights.snapshot()?),
             progress,
@@ -77,6 +78,10 @@ impl SegmentationRun {
     /// The graph of one step on a batch of crops, and the network's parameters.
     pub fn step_graph(&self) -> Result<(StepGraph, Vec<ParameterSpec>)> {
         let [h, w] = self.model.crop;
+        if self.model.unet.in_channels != 3 {
+            let n = self.model.unet.in_channels;
+            return Err(Error::Usage(format!("unet: in_channels is {n}, but pictures have 3 channels")));
+        }
         if self.batch == 0 {
             return Err(Error::Usage("a batch needs at least one picture".into()));
         }
@@ -119,11 +124,31 @@ pub fn usual_loss(classes: usize) -> SegmentationLoss {
     }
 }
 
-fn next_feed<S: Source<Batch = SegmentationBatch>>(loader: &mut Loader<S>) -> Result<Feed> {
+/// The next batch; masks and weights are cut to the middle that a network without padding has logits for.
+fn next_feed<S: Source<Batch = SegmentationBatch>>(loader: &mut Loader<S>, size: [usize; 2]) -> Result<Feed> {
     let batch = loader.next().expect("training batches do not end")?;
-    let mut feed = vec![("images".to_string(), batch.images), ("targets".to_string(), batch.targets)];
-    feed.extend(batch.weights.map(|w| ("weights".to_string(), w)));
+    let mut feed = vec![("images".to_string(), batch.images), ("targets".to_string(), middle(batch.targets, size))];
+    feed.extend(batch.weights.map(|w| ("weights".to_string(), middle(w, size))));
     Ok(feed)
+}
+
+/// The middle `h` rows and `w` columns of an (N, H, W, ...) tensor.
+fn middle(t: Tensor, [h, w]: [usize; 2]) -> Tensor {
+    let shape = t.shape().to_vec();
+    if shape[1..3] == [h, w] {
+        return t;
+    }
+    let (top, left) = ((shape[1] - h) / 2, (shape[2] - w) / 2);
+    let pixel: usize = 4 * shape[3..].iter().product::<usize>();
+    let mut bytes = Vec::with_capacity(shape[0] * h * w * pixel);
+    for n in 0..shape[0] {
+        for y in top..top + h {
+            let start = ((n * shape[1] + y) * shape[2] + left) * pixel;
+            bytes.extend_from_slice(&t.bytes()[start..start + w * pixel]);
+        }
+    }
+    let cut: Vec<usize> = [&[shape[0], h, w], &shape[3..]].concat();
+    Tensor::from_bytes(TensorType { shape: cut.into(), dtype: t.dtype() }, &bytes)
 }
 
 /// Mean Dice over the pictures (binary) or over the classes, and mean IoU, on whole pictures.
@@ -140,4 +165,17 @@ pub fn validate<V: MaskedPictures>(model: &SegmentationModel, weights: &Variable
     let scores = confusion.scores();
     let dice = if model.classes.len() == 2 { dice.mean() } else { scores.mean_dice };
     Ok(vec![("dice".into(), dice.unwrap_or(0.0)), ("miou".into(), scores.mean_iou.unwrap_or(0.0))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_is_the_middle() {
+        let t = Tensor::i32([2, 4, 5], (0..40).collect());
+        let cut = middle(t, [2, 3]);
+        assert_eq!(cut.shape()[..], [2, 2, 3]);
+        assert_eq!(cut.as_i32(), [6, 7, 8, 11, 12, 13, 26, 27, 28, 31, 32, 33]);
+    }
 }
