@@ -59,7 +59,8 @@ fn data(root: &Path) -> PathBuf {
 
 /// Arguments of a short training run.
 fn training<'a>(data: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["train", "--arch", "unet", "--data", text(data), "--out", text(out), "--steps", "2", "--batch", "2"];
+    let mut args =
+        vec!["train", "--arch", "unet", "--data", text(data), "--out", text(out), "--steps", "2", "--batch", "2"];
     args.extend(["--size", "32", "--config", r#"{"width":4,"depth":2}"#]);
     args.extend(more);
     args
@@ -160,7 +161,10 @@ fn models_that_cannot_be_loaded() {
         file.write(&path).unwrap();
         path
     };
-    says(&load(&change("other.safetensors", &|f| drop(f.metadata.insert("architecture".into(), "yolo".into())))), &["yolo", "unet"]);
+    says(
+        &load(&change("other.safetensors", &|f| drop(f.metadata.insert("architecture".into(), "yolo".into())))),
+        &["yolo", "unet"],
+    );
     says(&load(&change("bare.safetensors", &|f| f.metadata.clear())), &["bare.safetensors", "architecture"]);
     says(&load(&change("less.safetensors", &|f| drop(f.tensors.remove("head.bias")))), &["head.bias"]);
     let shape = |f: &mut TensorFile| drop(f.tensors.insert("head.bias".into(), Tensor::full([3], 0.0)));
@@ -195,7 +199,9 @@ fn a_step_with_nan_names_the_first_bad_tensor_and_keeps_the_weights() {
     let variables = Variables::new(gpu());
     initialise(&variables, &specs, 1).unwrap();
     let before = variables.snapshot().unwrap();
-    let new = || Trainer::new(&step, variables.clone(), run.settings.clone(), run.model.metadata(), folder.path(), false, &[]);
+    let new = || {
+        Trainer::new(&step, variables.clone(), run.settings.clone(), run.model.metadata(), folder.path(), false, &[])
+    };
     let feed = |poison: bool| {
         let mut feed = super::unet::feed(&run, 0);
         feed.retain(|(name, _)| name != "hyper");

@@ -87,7 +87,8 @@ fn a_run_stopped_and_resumed_is_the_run_that_never_stopped() {
     // A run killed after its checkpoint at step 20 leaves exactly this folder behind.
     train(20, &parts, false);
     let resumed = train(40, &parts, true);
-    let differing: Vec<&String> = expected.iter().filter(|(n, t)| resumed.get(*n) != Some(*t)).map(|(n, _)| n).collect();
+    let differing: Vec<&String> =
+        expected.iter().filter(|(n, t)| resumed.get(*n) != Some(*t)).map(|(n, _)| n).collect();
     assert!(differing.is_empty(), "these differ after resuming: {differing:?}");
     assert_eq!(expected.len(), resumed.len());
     let text = |p: &Path| std::fs::read_to_string(p.join("metrics.csv")).unwrap();

@@ -34,6 +34,10 @@ pub fn run(args: &DemoArgs, device: &DeviceArgs) -> Result<()> {
     println!("  {}   what the network finds beside the truth", file("digits.png"));
     println!("  {}   loss and Dice over the steps", file("curves.png"));
     println!("  {}   the model, for `wgvision segment`", file("best.safetensors"));
-    println!("\n{:.0} s, of which {:.1} % waiting for data.", started.elapsed().as_secs_f64(), 100.0 * done.run.data_wait);
+    println!(
+        "\n{:.0} s, of which {:.1} % waiting for data.",
+        started.elapsed().as_secs_f64(),
+        100.0 * done.run.data_wait
+    );
     Ok(())
 }

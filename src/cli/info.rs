@@ -41,6 +41,12 @@ fn print(a: &AdapterFacts, used: bool) {
     println!("    invocations a workgroup   {}", l.max_invocations);
     println!("    workgroup memory          {} KiB", l.workgroup_memory >> 10);
     println!("    storage alignment         {} bytes", l.storage_alignment);
-    println!("    f16 {}, subgroups {}, timestamps {}, pipeline cache {}, immediates {}", yes(f.f16), yes(f.subgroups),
-        yes(f.timestamps), yes(f.pipeline_cache), yes(f.immediates));
+    println!(
+        "    f16 {}, subgroups {}, timestamps {}, pipeline cache {}, immediates {}",
+        yes(f.f16),
+        yes(f.subgroups),
+        yes(f.timestamps),
+        yes(f.pipeline_cache),
+        yes(f.immediates)
+    );
 }

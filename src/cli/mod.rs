@@ -101,7 +101,12 @@ fn start_logging(verbose: u8) {
     use tracing_subscriber::filter::EnvFilter;
     let default = ["wgvision=warn", "wgvision=info", "wgvision=debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_env("WGVISION_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).without_time().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .without_time()
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Reads a JSON argument: the text itself, or `@file`.

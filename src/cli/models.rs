@@ -47,7 +47,10 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
     for (name, side, p, m, _) in &listed {
         println!("{name:<46} {:>9} {:>14} {:>18}", format!("{side}x{side}"), thousands(*p), thousands(*m));
     }
-    println!("\nunet: {SOURCE}\nConfiguration: --config '{}'", serde_json::to_string(&UNet::default()).expect("plain data"));
+    println!(
+        "\nunet: {SOURCE}\nConfiguration: --config '{}'",
+        serde_json::to_string(&UNet::default()).expect("plain data")
+    );
     Ok(())
 }
 

@@ -56,7 +56,12 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
         graph.fused(&[logits])?
     };
     let plan = Plan::new(&gpu, &graph, &outputs, Options::default())?;
-    println!("{} of {} pictures {h}x{w}: {} nodes run", if args.train { "training step" } else { "inference" }, args.batch, plan.len());
+    println!(
+        "{} of {} pictures {h}x{w}: {} nodes run",
+        if args.train { "training step" } else { "inference" },
+        args.batch,
+        plan.len()
+    );
     print!("{}", plan.describe());
     if let Some(path) = &args.dot {
         crate::weights::write_atomically(path, graph.dot().as_bytes())?;

@@ -3,13 +3,13 @@
 use super::{DeviceArgs, parse_size};
 use crate::data::augment::Augment;
 use crate::data::border::BorderWeights;
-use crate::data::normalise::Normalise;
 use crate::data::cache::Cached;
+use crate::data::normalise::Normalise;
 use crate::data::pairs::{Labels, MaskedPictures, PairFolder, splits};
 use crate::data::segmentation::Segmentation;
+use crate::engine::SegmentationModel;
 use crate::engine::train::{Progress, Scores, TrainSettings};
 use crate::engine::train_segmentation::{BEST, SegmentationRun, usual_loss};
-use crate::engine::SegmentationModel;
 use crate::models::unet::UNet;
 use crate::optim::{Rate, Schedule, Warmup};
 use crate::{Error, Result};
@@ -107,7 +107,10 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
         Some(folder) => PairFolder::open(folder, if splits(folder).is_empty() { "" } else { "val" }, labels)?,
         None if named("val") => PairFolder::open(&args.data, "val", labels)?,
         None => {
-            return Err(Error::file(&args.data, "has no 'val' split to validate on; add images/val and masks/val, or give --val DIR"));
+            return Err(Error::file(
+                &args.data,
+                "has no 'val' split to validate on; add images/val and masks/val, or give --val DIR",
+            ));
         }
     };
     let run = settings(args, labels, train.len())?;
@@ -124,13 +127,19 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let gpu = device.open()?;
     eprintln!(
         "unet on {}: {pictures} pictures to train on, {val_count} to validate on, {} steps of {}",
-        gpu.facts().name, run.settings.steps, args.batch
+        gpu.facts().name,
+        run.settings.steps,
+        args.batch
     );
     let mut progress = Bars::new(run.settings.steps);
     let done = run.train(&gpu, data, &Cached::new(val, CACHE), &args.out, args.resume, &mut progress)?;
     progress.finish();
     let (best, at) = done.outcome.best.unwrap_or((0.0, 0));
-    println!("best dice {best:.4} at step {at} of {}{}", done.outcome.steps, if done.outcome.early { ", stopped early" } else { "" });
+    println!(
+        "best dice {best:.4} at step {at} of {}{}",
+        done.outcome.steps,
+        if done.outcome.early { ", stopped early" } else { "" }
+    );
     println!("{} written", args.out.join(BEST).display());
     println!("waiting for data: {:.1} % of the time; {} pictures left out", 100.0 * done.data_wait, done.skipped);
     let r = done.outcome.last_report;
@@ -232,9 +241,18 @@ impl Progress for Bars {
     fn validated(&mut self, step: u64, scores: &Scores, best: bool) {
         let text: Vec<String> = scores.iter().map(|(n, v)| format!("{n} {v:.4}")).collect();
         self.score = text.join(" ");
-        let line = format!("step {step:>6}  loss {:.4}  {}{}", self.loss.unwrap_or(0.0), self.score, if best { "  best" } else { "" });
+        let line = format!(
+            "step {step:>6}  loss {:.4}  {}{}",
+            self.loss.unwrap_or(0.0),
+            self.score,
+            if best { "  best" } else { "" }
+        );
         // Without a terminal the bar shows nothing; the line is worth having in a log.
-        if self.bar.is_hidden() { eprintln!("{line}") } else { self.bar.println(line) }
+        if self.bar.is_hidden() {
+            eprintln!("{line}")
+        } else {
+            self.bar.println(line)
+        }
         self.show();
     }
 }

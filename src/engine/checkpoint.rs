@@ -58,7 +58,10 @@ impl Checkpoint {
         for (key, want) in metadata {
             let have = file.metadata.get(key).map_or("nothing", String::as_str);
             if have != want {
-                return Err(Error::file(path, format!("is a checkpoint of another network: its {key} is {have}, this run's is {want}")));
+                return Err(Error::file(
+                    path,
+                    format!("is a checkpoint of another network: its {key} is {have}, this run's is {want}"),
+                ));
             }
         }
         let state: TrainState = serde_json::from_str(state)
@@ -75,8 +78,8 @@ impl Checkpoint {
 /// Everything but the number of steps must be as it was, or the run would not be the one that was stopped.
 fn check_settings(path: &Path, file: &TensorFile, settings: &TrainSettings) -> Result<()> {
     let text = file.metadata.get("settings").map_or("null", String::as_str);
-    let before: TrainSettings = serde_json::from_str(text)
-        .map_err(|e| Error::file(path, format!("its 'settings' cannot be read: {e}")))?;
+    let before: TrainSettings =
+        serde_json::from_str(text).map_err(|e| Error::file(path, format!("its 'settings' cannot be read: {e}")))?;
     let same = TrainSettings { steps: settings.steps, ..before.clone() } == *settings;
     if same {
         return Ok(());

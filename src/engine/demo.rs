@@ -4,6 +4,7 @@ use super::model::SegmentationModel;
 use super::segmenter::Segmenter;
 use super::train::{Progress, TrainSettings};
 use super::train_segmentation::{BEST, SegmentationOutcome, SegmentationRun, usual_loss};
+use crate::Result;
 use crate::data::augment::Augment;
 use crate::data::cache::Cached;
 use crate::data::normalise::Normalise;
@@ -18,7 +19,6 @@ use crate::gpu::Gpu;
 use crate::metrics::segmentation::PictureDice;
 use crate::models::unet::UNet;
 use crate::optim::{Rate, Schedule, Warmup};
-use crate::Result;
 use image::{DynamicImage, RgbImage};
 use std::path::Path;
 
@@ -75,11 +75,7 @@ fn demo_run(steps: u64, seed: u64) -> SegmentationRun {
     let settings = TrainSettings {
         steps,
         validate_every: (steps / 8).max(1),
-        rate: Rate {
-            base: 4e-3,
-            warmup: Warmup { steps: 10, start: 0.0 },
-            schedule: Schedule::Cosine { floor: 0.0 },
-        },
+        rate: Rate { base: 4e-3, warmup: Warmup { steps: 10, start: 0.0 }, schedule: Schedule::Cosine { floor: 0.0 } },
         seed,
         ..Default::default()
     };

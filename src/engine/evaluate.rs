@@ -20,7 +20,11 @@ pub struct Evaluation {
 }
 
 /// Segments every picture and compares. `each` is called with the number done.
-pub fn evaluate(segmenter: &mut Segmenter, data: &impl MaskedPictures, mut each: impl FnMut(usize)) -> Result<Evaluation> {
+pub fn evaluate(
+    segmenter: &mut Segmenter,
+    data: &impl MaskedPictures,
+    mut each: impl FnMut(usize),
+) -> Result<Evaluation> {
     let classes = segmenter.model().classes.clone();
     if data.labels().classes() != classes.len() {
         let (data, model) = (data.labels().classes(), classes.len());

@@ -45,7 +45,8 @@ impl SegmentationModel {
                 return Err(Error::file(path, format!("is a '{other}' model, '{ARCHITECTURE}' was expected")));
             }
             None => {
-                let cure = "its metadata name no architecture; only files written by wgvision can be loaded without --arch";
+                let cure =
+                    "its metadata name no architecture; only files written by wgvision can be loaded without --arch";
                 return Err(Error::file(path, cure));
             }
         }
@@ -92,7 +93,10 @@ impl SegmentationModel {
             let value = spec.layout.import(stored);
             if value.ty() != spec.ty {
                 let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
-                return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
+                return Err(Error::file(
+                    path,
+                    format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty()),
+                ));
             }
             variables.set(&spec.name, &value)?;
         }

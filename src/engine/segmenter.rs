@@ -7,7 +7,7 @@ use crate::graph::{Executable, Graph, Variables};
 use crate::models::unet::Padding;
 use crate::nn::Net;
 use crate::ops::sigmoid::Sigmoid;
-//SM use crate::ops::softmax::Softmax;
+use crate::ops::softmax::Softmax;
 use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use image::RgbImage;
@@ -58,7 +58,9 @@ impl Segmenter {
     pub fn with_tile(mut self, side: usize) -> Result<Self> {
         let least = 2 * self.model.unet.multiple();
         if side < least {
-            return Err(Error::Usage(format!("tiles of {side} pixels are too small for this network; use at least {least}")));
+            return Err(Error::Usage(format!(
+                "tiles of {side} pixels are too small for this network; use at least {least}"
+            )));
         }
         self.tile = side;
         Ok(self)
@@ -133,7 +135,7 @@ impl Segmenter {
         let logits = self.model.unet.build(&mut Net::new(&mut graph, false), images)?;
         let probabilities = match self.model.unet.classes {
             1 => graph.named("probabilities", Sigmoid, &[logits])?,
-            _ => todo!(),
+            _ => graph.named("probabilities", Softmax { dim: 3 }, &[logits])?,
         };
         let (graph, outputs) = graph.fused(&[probabilities])?;
         Executable::new(&graph, &[("probabilities", outputs[0])], &self.variables)

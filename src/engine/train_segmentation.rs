@@ -64,7 +64,8 @@ impl SegmentationRun {
         let settings = self.settings.clone();
         let targets = step.graph.ty(step.graph.find("targets").expect("added with the loss")).shape;
         let mut trainer = Trainer::new(&step, variables, settings, metadata, out, resume, &["dice", "miou"])?;
-        let options = LoaderOptions { start: trainer.steps_done(), ..LoaderOptions::training(self.batch, self.settings.seed) };
+        let options =
+            LoaderOptions { start: trainer.steps_done(), ..LoaderOptions::training(self.batch, self.settings.seed) };
         let mut loader = Loader::new(train, options)?;
         let outcome = trainer.run(
             || next_feed(&mut loader, [targets[1], targets[2]]),

@@ -4,11 +4,11 @@
 //! each level, transposed 2x2 convolutions on the way up, skips by concatenation, a 1x1 convolution to the classes.
 
 use crate::nn::{BatchNormLayer, Conv, Net, UpConv};
+use crate::ops::Value;
 use crate::ops::concat::Concat;
 use crate::ops::max_pool2d::{MaxPool2d, Window};
 use crate::ops::relu::Relu;
 use crate::ops::slice::Slice;
-use crate::ops::Value;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,10 @@
 
 use super::init::{Init, Net};
 use crate::Result;
+use crate::ops::Value;
 use crate::ops::batch_norm::{BatchNorm, BatchNormEval};
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
-use crate::ops::Value;
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 
