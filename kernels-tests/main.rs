@@ -23,6 +23,8 @@ mod huber;
 mod jaccard;
 mod l1;
 mod log_softmax;
+mod linear;
+mod matmul;
 mod max_pool2d;
 mod max_pool2d_with_indices;
 mod models;

@@ -39,6 +39,8 @@ pub mod huber;
 pub mod jaccard;
 pub mod l1;
 pub mod log_softmax;
+pub mod linear;
+pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
 pub mod mse;
@@ -81,6 +83,8 @@ pub static REGISTRY: &[&Entry] = &[
     &jaccard::ENTRY,
     &l1::ENTRY,
     &log_softmax::ENTRY,
+    &linear::ENTRY,
+    &matmul::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
     &mse::ENTRY,
