@@ -38,8 +38,8 @@ pub mod focal;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
-pub mod log_softmax;
 pub mod linear;
+pub mod log_softmax;
 pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
@@ -82,8 +82,8 @@ pub static REGISTRY: &[&Entry] = &[
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
-    &log_softmax::ENTRY,
     &linear::ENTRY,
+    &log_softmax::ENTRY,
     &matmul::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
