@@ -142,7 +142,7 @@ macro_rules! goldens {
 }
 
 goldens! {
-    adam, adamw, add, batch_norm, bce_jaccard, bce_with_logits, clip_guard, concat, conv2d, conv_transpose2d, dice, expand, focal, huber, jaccard, l1, max_pool2d, max_pool2d_with_indices, mse, mul, nonfinite, reduce_sum, relu, reshape, scale, sigmoid, slice, smooth_l1, square_sum,
+    adam, adamw, add, batch_norm, bce_jaccard, bce_with_logits, clip_guard, concat, conv2d, conv_transpose2d, dice, expand, focal, huber, jaccard, l1, local_response_norm, max_pool2d, max_pool2d_with_indices, mse, mul, nonfinite, reduce_sum, relu, reshape, scale, sigmoid, slice, smooth_l1, square_sum,
 }
 
 /// Ops that no golden file covers, each with the reason.

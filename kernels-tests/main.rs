@@ -25,6 +25,7 @@ mod l1;
 mod linear;
 mod log_softmax;
 mod matmul;
+mod local_response_norm;
 mod max_pool2d;
 mod max_pool2d_with_indices;
 mod models;

@@ -451,6 +451,18 @@ def layer_norm(g):
 
 
 @golden
+def local_response_norm(g):
+    for name, shape, size, alpha, beta, k in (
+        ("alexnet", (2, 12, 3, 4), 5, 1e-4, 0.75, 2.0),
+        ("even", (1, 7, 4, 3), 4, 0.5, 0.6, 1.0),
+        ("wider_than_channels", (1, 3, 5, 5), 9, 1.0, 1.0, 0.5),
+        ("one", (2, 5, 2, 2), 1, 0.3, -0.5, 1.0),
+    ):
+        attrs = {"size": size, "alpha": alpha, "beta": beta, "k": k}
+        g.case(name, lambda x: F.local_response_norm(x, **attrs), lambda: {"x": uniform(*shape, low=-4.0, high=4.0)}, attrs)
+
+
+@golden
 def l2_norm(g):
     """Every pixel's channels scaled to unit length, times a weight for each channel (ParseNet, SSD)."""
     for shape in ((2, 5, 3, 4), (1, 64, 3, 2), (1, 1, 2, 2)):

@@ -16,6 +16,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
     ("logistic", include_str!("../../shaders/lib/logistic.wgsl")),
+    ("local_response", include_str!("../../shaders/lib/local_response.wgsl")),
     ("map", include_str!("../../shaders/lib/map.wgsl")),
     ("map_grad", include_str!("../../shaders/lib/map_grad.wgsl")),
     ("moments", include_str!("../../shaders/lib/moments.wgsl")),

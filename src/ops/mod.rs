@@ -41,6 +41,7 @@ pub mod l1;
 pub mod linear;
 pub mod log_softmax;
 pub mod matmul;
+pub mod local_response_norm;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
 pub mod mse;
@@ -85,6 +86,7 @@ pub static REGISTRY: &[&Entry] = &[
     &linear::ENTRY,
     &log_softmax::ENTRY,
     &matmul::ENTRY,
+    &local_response_norm::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
     &mse::ENTRY,
