@@ -94,3 +94,39 @@ pub fn random(rng: &mut Rng, dilated: bool) -> (Window, [usize; 4]) {
     let shape = [rng.range(1, 2), reach(0) + rng.range(0, 4), reach(1) + rng.range(0, 4), rng.range(1, 4)];
     (Window { kernel, stride, padding, dilation, ceil_mode: rng.coin() }, shape)
 }
+
+/// Shape of an adaptive pooling's output and all its elements: window o covers floor(o * in / out) .. ceil((o + 1) * in / out).
+pub fn adaptive(size: [usize; 2], x: &Array) -> (Vec<usize>, Vec<Pooled>) {
+    let [n, h, w, c] = x.shape[..].try_into().expect("rank 4");
+    let range = |o: usize, extent: usize, out: usize| o * extent / out..((o + 1) * extent).div_ceil(out);
+    let mut all = Vec::new();
+    for b in 0..n {
+        for oy in 0..size[0] {
+            for ox in 0..size[1] {
+                let places = range(oy, h, size[0]).flat_map(|y| range(ox, w, size[1]).map(move |x| [y, x]));
+                let inside: Vec<[usize; 2]> = places.collect();
+                let padded = inside.len();
+                all.extend((0..c).map(|ch| Pooled { index: [b, oy, ox, ch], inside: inside.clone(), padded }));
+            }
+        }
+    }
+    (vec![n, size[0], size[1], c], all)
+}
+
+/// Output sizes and pictures at the edges; size 1 on large pictures takes the two-pass way.
+pub fn adaptive_boundary() -> Vec<([usize; 2], [usize; 4])> {
+    vec![
+        ([1, 1], [1, 1, 1, 1]),
+        ([1, 1], [2, 17, 15, 1]),
+        ([1, 1], [1, 257, 1, 3]),
+        ([1, 1], [3, 90, 70, 4]),
+        ([1, 1], [2, 7, 5, 257]),
+        ([1, 1], [1, 131, 67, 65]),
+        ([7, 7], [1, 7, 7, 12]),
+        ([7, 5], [2, 16, 23, 5]),
+        ([6, 4], [1, 4, 3, 8]),
+        ([3, 1], [2, 31, 37, 64]),
+        ([1, 2], [1, 13, 255, 3]),
+        ([2, 256], [1, 3, 257, 1]),
+    ]
+}

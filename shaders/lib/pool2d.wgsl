@@ -53,3 +53,28 @@ fn input_at(image: u32, row: i32, column: i32, channel: u32) -> u32 {
 fn output_at(image: u32, row: i32, column: i32, channel: u32) -> u32 {
     return ((image * u32(params.out_height) + u32(row)) * u32(params.out_width) + u32(column)) * params.channels + channel;
 }
+
+// What an average divides by: the given divisor, else the elements of the window that lie in the padded picture or, without
+// `count_include_pad`, in the picture. Averages have no dilation.
+fn divisor_of(top: i32, left: i32) -> f32 {
+    if params.divisor != 0.0 {
+        return params.divisor;
+    }
+    if params.count_include_pad != 0u {
+        let rows = min(params.kernel_height, params.in_height + params.pad_bottom - top);
+        let columns = min(params.kernel_width, params.in_width + params.pad_right - left);
+        return f32(rows * columns);
+    }
+    let rows = taps_inside(top, params.kernel_height, 1, params.in_height);
+    let columns = taps_inside(left, params.kernel_width, 1, params.in_width);
+    return f32((rows.end - rows.first) * (columns.end - columns.first));
+}
+
+// Row or column where adaptive window `o` starts, and where it ends.
+fn adaptive_start(o: i32, extent: i32, windows: i32) -> i32 {
+    return o * extent / windows;
+}
+
+fn adaptive_end(o: i32, extent: i32, windows: i32) -> i32 {
+    return ((o + 1) * extent + windows - 1) / windows;
+}

@@ -22,7 +22,10 @@ pub use reduction::Reduction;
 
 pub mod adam;
 pub mod adamw;
+pub mod adaptive_avg_pool2d;
+pub mod adaptive_max_pool2d;
 pub mod add;
+pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod bce_jaccard;
 pub mod bce_with_logits;
@@ -30,20 +33,24 @@ pub mod clip_guard;
 pub mod concat;
 pub mod conv2d;
 pub mod conv_transpose2d;
+pub mod corner_pool;
 pub mod cross_entropy;
 pub mod dice;
 pub mod ema;
 pub mod expand;
 pub mod focal;
+pub mod fold_batch_norm;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
+pub mod l2_pool2d;
 pub mod linear;
+pub mod local_response_norm;
 pub mod log_softmax;
 pub mod matmul;
-pub mod local_response_norm;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
+pub mod max_unpool2d;
 pub mod mse;
 pub mod mul;
 pub mod nonfinite;
@@ -67,7 +74,10 @@ pub mod weighted_sum;
 pub static REGISTRY: &[&Entry] = &[
     &adam::ENTRY,
     &adamw::ENTRY,
+    &adaptive_avg_pool2d::ENTRY,
+    &adaptive_max_pool2d::ENTRY,
     &add::ENTRY,
+    &avg_pool2d::ENTRY,
     &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,
@@ -75,20 +85,24 @@ pub static REGISTRY: &[&Entry] = &[
     &concat::ENTRY,
     &conv2d::ENTRY,
     &conv_transpose2d::ENTRY,
+    &corner_pool::ENTRY,
     &cross_entropy::ENTRY,
     &dice::ENTRY,
     &ema::ENTRY,
     &expand::ENTRY,
     &focal::ENTRY,
+    &fold_batch_norm::ENTRY,
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
+    &l2_pool2d::ENTRY,
     &linear::ENTRY,
+    &local_response_norm::ENTRY,
     &log_softmax::ENTRY,
     &matmul::ENTRY,
-    &local_response_norm::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
+    &max_unpool2d::ENTRY,
     &mse::ENTRY,
     &mul::ENTRY,
     &nonfinite::ENTRY,

@@ -103,6 +103,15 @@ pub(super) fn picture<'a>(op: &str, node: &str, inputs: &'a [TensorType]) -> Res
     Ok(x)
 }
 
+/// (N, H, W, C) -> (N, rows, columns, C), for windows that divide the picture.
+pub(super) fn adaptive_shape(op: &str, node: &str, inputs: &[TensorType], size: [usize; 2]) -> Result<[usize; 4]> {
+    let [n, _, _, c] = picture(op, node, inputs)?.shape.nhwc().expect("a picture");
+    match size.iter().all(|s| (1..=MAX_EXTENT).contains(s)) {
+        true => Ok([n, size[0], size[1], c]),
+        false => Err(shape_error(op, node, "output_size", format!("1 to {MAX_EXTENT} each way"), format!("{size:?}"))),
+    }
+}
+
 crate::uniform! {
     /// Uniform of the pooling kernels, `shaders/lib/pool2d.wgsl`.
     pub struct Params {

@@ -1,0 +1,51 @@
+// uses: pair_sum
+
+// Mean over the whole picture, first pass: partials[image, chunk, channel] = sum of a chunk of rows; x is (images, rows, channels).
+// A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th row, in
+// two interleaved sums. Grid: (chunks, tiles of channels, images). Lanes past the last row of lanes or channel add zero.
+
+struct Params {
+    origin: vec4<u32>,
+    rows: u32,
+    channels: u32,
+    lane_channels: u32,
+    lane_rows: u32,
+    half_rows: u32,
+    chunks: u32,
+    chunk_rows: u32,
+    eps: f32,
+    momentum: f32,
+    variance_scale: f32,
+    from_variance: u32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let group = workgroup + params.origin.xyz;
+    let row_lane = lane / params.lane_channels;
+    let channel = group.y * params.lane_channels + lane % params.lane_channels;
+    let used = row_lane < params.lane_rows && channel < params.channels;
+
+    var mine = vec2<f32>(0.0);
+    if used {
+        let base = group.z * params.rows * params.channels + channel;
+        let end = min((group.x + 1u) * params.chunk_rows, params.rows);
+        var row = group.x * params.chunk_rows + row_lane;
+        while row + params.lane_rows < end {
+            mine += vec2<f32>(x[base + row * params.channels], x[base + (row + params.lane_rows) * params.channels]);
+            row += 2u * params.lane_rows;
+        }
+        if row < end {
+            mine.x += x[base + row * params.channels];
+        }
+    }
+    let all = sum_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    if used && row_lane == 0u {
+        partials[(group.z * params.chunks + group.x) * params.channels + channel] = all.x + all.y;
+    }
+}

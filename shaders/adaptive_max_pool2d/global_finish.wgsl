@@ -1,0 +1,69 @@
+// Maximum over the whole picture, second pass: y and indices[image, channel] of the largest of its chunks, of equal ones the first.
+// A workgroup takes `lane_channels` channels of an image, its rows of lanes share the chunks; row 0 writes.
+// Grid: (1, tiles of channels, images).
+
+struct Params {
+    origin: vec4<u32>,
+    rows: u32,
+    channels: u32,
+    lane_channels: u32,
+    lane_rows: u32,
+    half_rows: u32,
+    chunks: u32,
+    chunk_rows: u32,
+    eps: f32,
+    momentum: f32,
+    variance_scale: f32,
+    from_variance: u32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> indices: array<u32>;
+
+struct Largest {
+    value: f32,
+    place: u32,
+}
+
+var<workgroup> shared_largest: array<Largest, 256>;
+
+// The larger; of equals the one that comes first. A place of `nowhere` has no value yet.
+const nowhere = 0xffffffffu;
+
+fn larger(a: Largest, b: Largest) -> Largest {
+    let take = b.place != nowhere && (a.place == nowhere || b.value > a.value || (b.value == a.value && b.place < a.place));
+    return Largest(select(a.value, b.value, take), select(a.place, b.place, take));
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let group = workgroup + params.origin.xyz;
+    let row_lane = lane / params.lane_channels;
+    let channel = group.y * params.lane_channels + lane % params.lane_channels;
+    let used = row_lane < params.lane_rows && channel < params.channels;
+
+    var mine = Largest(0.0, nowhere);
+    if used {
+        for (var chunk = row_lane; chunk < params.chunks; chunk += params.lane_rows) {
+            let at = (group.z * params.chunks + chunk) * params.channels + channel;
+            mine = larger(mine, Largest(values[at], places[at]));
+        }
+    }
+    shared_largest[lane] = mine;
+    for (var half = params.half_rows; half > 0u; half = half >> 1u) {
+        workgroupBarrier();
+        if row_lane < half && row_lane + half < params.lane_rows {
+            mine = larger(mine, shared_largest[lane + half * params.lane_channels]);
+            shared_largest[lane] = mine;
+        }
+    }
+    if used && row_lane == 0u {
+        let to = group.z * params.channels + channel;
+        y[to] = mine.value;
+        indices[to] = mine.place;
+    }
+}
