@@ -23,7 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("draw", 7),
     ("engine", 8),
     ("cli", 9),
-    ("main", 9),
+    ("main", 10),
 ];
 
 /// Folders of `src/ops` that hold what several rooms share, and are no op of their own.
