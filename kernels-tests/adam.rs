@@ -59,8 +59,8 @@ impl<const DECOUPLED: bool> OpSpec for Spec<DECOUPLED> {
         let mut out = [param.clone(), m.clone(), v.clone()];
         let mut size = out.clone().map(|a| a.data.iter().map(|v| v.abs()).collect::<Vec<_>>());
         if finite == 1.0 {
-            for i in 0..param.data.len() {
-                let mut p = param.data[i];
+            for (i, &old) in param.data.iter().enumerate() {
+                let mut p = old;
                 let mut g = clip * grad.data[i];
                 let mut g_size = g.abs();
                 if op.decoupled {

@@ -90,8 +90,7 @@ impl OpSpec for Spec {
         let n = truth.data.len();
         let (mut losses, mut divisor) = (Array::zeros(&truth.shape), 0.0);
         let mut sizes = vec![0.0; n];
-        for i in 0..n {
-            let y = truth.data[i];
+        for (i, &y) in truth.data.iter().enumerate() {
             if y == f64::from(op.ignore_index) {
                 continue;
             }

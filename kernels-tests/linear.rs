@@ -64,14 +64,14 @@ impl OpSpec for Spec {
         *shape.last_mut().expect("channels") = outputs;
         let mut value = Array::zeros(&shape);
         let mut magnitude = vec![0.0; value.data.len()];
-        for i in 0..value.data.len() {
+        for (i, y) in value.data.iter_mut().enumerate() {
             let (row, o) = (i / outputs, i % outputs);
             let mut terms: Vec<f64> =
                 (0..channels).map(|c| x.data[row * channels + c] * weight.data[c * outputs + o]).collect();
             if op.bias {
                 terms.push(inputs[2].data[o]);
             }
-            value.data[i] = terms.iter().sum();
+            *y = terms.iter().sum();
             magnitude[i] = terms.iter().map(|t| t.abs()).sum();
         }
         vec![Expected::sum(value, magnitude, channels + 1)]

@@ -47,11 +47,11 @@ impl OpSpec for Spec {
         let (momentum, decay) = (f64::from(op.momentum), f64::from(op.weight_decay));
         let mut out = [inputs[0].clone(), inputs[2].clone(), inputs[3].clone()];
         let mut size = out.clone().map(|a| a.data.iter().map(|v| v.abs()).collect::<Vec<_>>());
-        for i in 0..out[0].data.len() {
+        for (i, &p) in inputs[0].data.iter().enumerate() {
             if finite == 0.0 {
                 break;
             }
-            let (p, grad) = (inputs[0].data[i], inputs[1].data[i]);
+            let grad = inputs[1].data[i];
             let g = clip * grad + decay * p;
             let g_size = (clip * grad).abs() + (decay * p).abs();
             let square = alpha * inputs[2].data[i] + (1.0 - alpha) * g * g;

@@ -3,7 +3,7 @@
 // For software devices: one invocation makes four rows by four columns and keeps its sixteen sums in registers; loads of a are
 // uniform over the workgroup, which turns them into one load each. The grid is (ceil(m / 4), ceil(quads / LANES), batches); tails
 // are guarded here. Steps of b along k and the batch dimensions are counted in vectors. One f32 accumulator for each
-// element, k in order.
+// element, k in order. Taking k in steps of four and b in panels of eight vectors was measured on llvmpipe and was slower by a fifth.
 
 struct Params {
     origin: vec4<u32>,
