@@ -1,32 +1,57 @@
 //! `wgvision bench`.
 
 use super::DeviceArgs;
-use crate::engine::bench;
+use crate::engine::{bench, bench_models};
+use crate::gpu::Gpu;
+use crate::graph::megabytes;
 use crate::{Error, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
 use std::io::Write;
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// kernels: convolutions of a list of layers.
-    #[arg(value_parser = ["kernels"])]
-    what: String,
-    /// The list, in JSON (default: a built-in list of layers of well-known networks).
+    /// What to time.
+    what: What,
+    /// kernels: the list of layers, in JSON (default: a built-in list of layers of well-known networks).
     #[arg(long, value_name = "FILE")]
     layers: Option<PathBuf>,
-    /// Only these layers, by id.
+    /// kernels: only these layers, by id.
     #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     only: Vec<String>,
-    /// Leave the training pass out.
+    /// kernels: leave the training pass out.
     #[arg(long)]
     forward: bool,
+    /// models: runs after the first.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
     /// Also write the results as a JSON list.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Convolutions of a list of layers, forward and training.
+    Kernels,
+    /// Whole networks, with their slowest nodes.
+    Models,
+}
+
 pub fn run(args: &BenchArgs, device: &DeviceArgs) -> Result<()> {
+    let gpu = device.open()?;
+    let all = match args.what {
+        What::Kernels => kernels(args, &gpu)?,
+        What::Models => models(args, &gpu)?,
+    };
+    match &args.json {
+        Some(path) => super::write_json(path, &all),
+        None => Ok(()),
+    }
+}
+
+fn kernels(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
     let layers = match &args.layers {
         Some(path) => bench::read_layers(path)?,
         None => bench::built_in_layers(),
@@ -36,18 +61,31 @@ pub fn run(args: &BenchArgs, device: &DeviceArgs) -> Result<()> {
         let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
         return Err(Error::Usage(format!("no layer is named '{id}'; there are: {}", ids.join(", "))));
     }
-    let gpu = device.open()?;
     let mut all = Vec::new();
     for layer in layers.iter().filter(|l| args.only.is_empty() || args.only.contains(&l.id)) {
-        for line in bench::time_layer(&gpu, layer, !args.forward)? {
-            println!("{}", serde_json::to_string(&line).expect("plain data"));
+        for line in bench::time_layer(gpu, layer, !args.forward)? {
+            let line = serde_json::to_value(&line).expect("plain data");
+            println!("{line}");
             // A reader at the other end of a pipe wants each line when it is measured.
             let _ = std::io::stdout().flush();
             all.push(line);
         }
     }
-    match &args.json {
-        Some(path) => super::write_json(path, &all),
-        None => Ok(()),
+    Ok(all)
+}
+
+fn models(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
+    let mut all = Vec::new();
+    println!("{} ({})", gpu.facts().name, gpu.facts().driver);
+    for case in bench_models::usual_cases() {
+        let t = bench_models::time_model(gpu, &case, args.runs)?;
+        println!("\n{}: first {:.0} ms, then {:.1} ms", case.name, t.first_ms, t.median_ms);
+        let (planned, bound) = (megabytes(t.planned_bytes), megabytes(t.lower_bound_bytes));
+        println!("    {} commands, {planned} planned, lower bound {bound}", t.commands);
+        for node in &t.slowest {
+            println!("    {:>9.3} ms  {:<36} {}", node.ms, node.node, node.kernels.join(", "));
+        }
+        all.push(serde_json::to_value(&t).expect("plain data"));
     }
+    Ok(all)
 }
