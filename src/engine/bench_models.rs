@@ -2,12 +2,12 @@
 
 use super::train::{TrainSettings, training_graph};
 use super::train_segmentation::{add_loss, usual_loss};
+use crate::Result;
 use crate::gpu::{Gpu, NodeTime};
 use crate::graph::{Executable, Graph, Kind, Variables};
 use crate::models::unet::UNet;
 use crate::nn::{Net, initialise};
 use crate::tensor::{Tensor, TensorType};
-use crate::Result;
 use serde::Serialize;
 use std::time::Instant;
 

@@ -15,6 +15,7 @@ pub(crate) use dispatch::{Fused, gather};
 pub(crate) use geometry::{Axis, Gather, Window};
 pub(crate) use grad::Rule;
 
+use super::fold_batch_norm::FoldBatchNorm;
 use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
 use crate::Result;
 use crate::gpu::{Kernel, Slot};
@@ -164,6 +165,12 @@ impl Op for Conv2d {
 
     fn multiply_adds(&self, inputs: &[TensorType], outputs: &[TensorType]) -> u64 {
         self.problem(inputs, &outputs[0].shape).multiply_adds()
+    }
+
+    fn fold_batch_norm(&self, eps: f32) -> Option<(OpRef, OpRef)> {
+        let plain = !self.residual && self.activation == Activation::None;
+        let fold = FoldBatchNorm { eps, has_bias: self.bias };
+        plain.then(|| (Arc::new(fold) as OpRef, Arc::new(Self { bias: true, ..*self }) as OpRef))
     }
 
     fn absorb(&self, epilogue: &Epilogue) -> Option<OpRef> {
