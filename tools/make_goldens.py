@@ -701,11 +701,14 @@ def resize(g):
             attrs = {"mode": mode, "size": size} | more
             g.case(f"{tag}_{shape[2]}x{shape[3]}_to_{size[0]}x{size[1]}", lambda x: F.interpolate(x, size=size, mode=mode, **more), lambda: {"x": uniform(*shape)}, attrs)
         for shape, factor in FACTORS:
-            attrs = {"mode": mode, "scale_factor": factor} | more
-            fn = lambda x: F.interpolate(x, scale_factor=factor, mode=mode, **more)
-            g.case(f"{tag}_{shape[2]}x{shape[3]}_by_{factor[0]}x{factor[1]}", fn, lambda: {"x": uniform(*shape)}, attrs)
+            for recompute in (False, True):
+                attrs = {"mode": mode, "scale_factor": factor, "recompute_scale_factor": recompute} | more
+                fn = lambda x: F.interpolate(x, scale_factor=factor, mode=mode, recompute_scale_factor=recompute, **more)
+                name = f"{tag}_{shape[2]}x{shape[3]}_by_{factor[0]}x{factor[1]}{'_recompute' if recompute else ''}"
+                g.case(name, fn, lambda: {"x": uniform(*shape)}, attrs)
 
     both("nearest")
+    both("nearest-exact")
     both("bilinear", align_corners=False)
     both("bilinear", align_corners=True)
 
@@ -894,6 +897,7 @@ def steps(g, tag, make, states, rates, attrs, outputs, shape=(37,), clip=1.0, co
         state = optimiser.state[param]
         wanted = [param.detach()] + [state[s] if state.get(s) is not None else torch.zeros(shape) for s in states.values()]
         values = tuple(w.clone() for w in wanted)
+        values = values[: len(outputs)]
         g.case(f"{tag}_step_{t}", lambda **_: values, given, attrs, wrt=[], outputs=outputs)
 
 
@@ -946,27 +950,28 @@ def sgd(g):
 @golden
 def rmsprop(g):
     states = {"square": "square_avg", "buffer": "momentum_buffer"}
-    outputs = ("new_param", "new_square", "new_buffer")
     for name, attrs, clip in (
         ("plain", {}, 1.0),
         ("momentum", {"momentum": 0.9}, 1.0),
         ("everything", {"alpha": 0.9, "eps": 1e-4, "momentum": 0.7, "weight_decay": 0.1}, 0.25),
     ):
+        # Without momentum torch keeps no buffer.
+        outputs = ("new_param", "new_square", "new_buffer")[: 3 if "momentum" in attrs else 2]
         steps(g, name, lambda p: torch.optim.RMSprop(p, lr=0.02, **attrs), states, lambda t: [0.02], attrs, outputs, clip=clip)
 
 
 @golden
 def ema(g):
-    """torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn, one step; the decay is control[5]."""
+    """torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn, one step; control[5] is one minus the decay."""
     for decay in (0.5, 0.99, 0.9999):
 
         def inputs():
-            control = torch.tensor([1.0, 1.0, 0.1, 0.1, 1.0, decay, 0.0, 0.0])
+            control = torch.tensor([1.0, 1.0, 0.1, 0.1, 1.0, 1 - decay, 0.0, 0.0])
             return {"shadow": uniform(300), "param": uniform(300), "control": control}
 
         def fn(shadow, param, control):
             shadow = shadow.clone()
-            torch.optim.swa_utils.get_ema_multi_avg_fn(float(control[5]))([shadow], [param], 1)
+            torch.optim.swa_utils.get_ema_multi_avg_fn(1 - float(control[5]))([shadow], [param], 1)
             return shadow
 
         g.case(f"decay_{decay}", fn, inputs, wrt=[], outputs=("new_shadow",))
