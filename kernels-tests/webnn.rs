@@ -19,7 +19,6 @@ const OUTSIDE: &[(&str, &str, &str)] = &[
     ("concat", "float16", "tensors of the graph are f32, i32 and u32"),
     ("pad", "options.mode='symmetric'", "PyTorch has no symmetric padding"),
     ("average_pool2d", "tensor options.dilations", "PyTorch's avg_pool2d has no dilation"),
-    ("l2_pool2d", "tensor options.dilations", "PyTorch's lp_pool2d has no dilation"),
 ];
 
 fn reason(file: &str, case: &str) -> Option<&'static str> {

@@ -316,13 +316,29 @@ def avg_pool2d(g):
 
 
 @golden
-def lp_pool2d(g):
+def l2_pool2d(g):
+    """torch.nn.functional.lp_pool2d with norm 2, which has no padding, and weighs windows cut by the end in ceil mode as if they
+    were whole; here a window is the root of its sum."""
     for name, shape, attrs in POOLS:
-        if "padding" in attrs:
-            continue
-        own = {"norm_type": 2} | attrs
-        fn = lambda x: F.lp_pool2d(x, 2, attrs["kernel_size"], attrs.get("stride"), attrs.get("ceil_mode", False))
-        g.case(name, fn, lambda: {"x": uniform(*shape, low=0.1, high=2.0)}, own)
+        fn = lambda x: F.avg_pool2d(x * x, **attrs, divisor_override=1).sqrt()
+        if not {"padding", "ceil_mode"} & set(attrs):
+            x = uniform(*shape).double()
+            assert torch.allclose(fn(x), F.lp_pool2d(x, 2, attrs["kernel_size"], attrs.get("stride")))
+        g.case(name, fn, lambda: {"x": off_zero(*shape)}, attrs)
+
+
+@golden
+def corner_pool(g):
+    """Running maxima by torch.cummax; `top` looks down, so it runs from the bottom up."""
+    for direction, axis, turned in (("top", 2, True), ("bottom", 2, False), ("left", 3, True), ("right", 3, False)):
+        for shape in ((2, 3, 5, 7), (1, 4, 1, 9), (1, 1, 33, 2)):
+
+            def fn(x):
+                x = x.flip(axis) if turned else x
+                y = x.cummax(axis).values
+                return y.flip(axis) if turned else y
+
+            g.case(f"{direction}_{'x'.join(map(str, shape))}", fn, lambda: {"x": distinct(*shape)}, {"direction": direction})
 
 
 SIZES = [((2, 3, 8, 8), [4, 4]), ((1, 4, 7, 9), [3, 4]), ((1, 2, 5, 6), [1, 1]), ((1, 3, 4, 5), [7, 6]), ((2, 2, 11, 3), [5, 3])]
@@ -340,13 +356,8 @@ def adaptive_max_pool2d(g):
     for shape, size in SIZES:
         name = f"{shape[2]}x{shape[3]}_to_{size[0]}x{size[1]}"
         for tag, draw in (("", distinct), ("_ties", coarse)):
-            g.case(name + tag, lambda x: F.adaptive_max_pool2d(x, size), lambda: {"x": draw(*shape)}, {"output_size": size})
-
-
-@golden
-def global_avg_pool(g):
-    for shape in ((1, 1, 1, 1), (2, 5, 7, 9), (1, 3, 33, 17)):
-        g.case("x".join(map(str, shape)), lambda x: x.mean((2, 3), keepdim=True), lambda: {"x": uniform(*shape)})
+            fn = lambda x: F.adaptive_max_pool2d(x, size, return_indices=True)
+            g.case(name + tag, fn, lambda: {"x": draw(*shape)}, {"output_size": size}, outputs=("y", "indices"))
 
 
 @golden
@@ -403,6 +414,30 @@ def batch_norm(g):
             g.case(f"eval_{name}{tag}", evaluate, lambda: inputs(shape), {"eps": eps}, wrt)
     draw = lambda: inputs((2, 4, 6, 5), 3.0, 1.5)
     g.case("train_shifted", lambda **k: F.batch_norm(k["x"], None, None, k["weight"], k["bias"], True), draw, {"training": True}, ["x", "weight", "bias"])
+
+
+@golden
+def fold_batch_norm(g):
+    """torch.nn.utils.fusion, which folds for inference."""
+    from torch.nn.utils import fusion
+
+    for shape in ((4, 3, 3, 3), (8, 1, 5, 5), (7, 13, 1, 1), (6, 9)):
+        for bias in (True, False):
+
+            def inputs():
+                c = shape[0]
+                given = {"weight": uniform(*shape), "bn_weight": uniform(c), "bn_bias": uniform(c)}
+                given |= {"running_mean": uniform(c), "running_var": uniform(c, low=0.2, high=3.0)}
+                return given | ({"bias": uniform(c)} if bias else {})
+
+            def fn(weight, bn_weight, bn_bias, running_mean, running_var, bias=None):
+                fuse = fusion.fuse_conv_bn_weights if weight.dim() == 4 else fusion.fuse_linear_bn_weights
+                bias = torch.zeros_like(bn_bias) if bias is None else bias
+                w, b = fuse(weight, bias, running_mean, running_var, 1e-3, bn_weight, bn_bias)
+                return w.detach(), b.detach()
+
+            name = "x".join(map(str, shape)) + ("" if bias else "_no_bias")
+            g.case(name, fn, inputs, {"eps": 1e-3}, wrt=[], outputs=("weight", "bias"))
 
 
 @golden
