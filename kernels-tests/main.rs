@@ -41,6 +41,8 @@ mod mul;
 mod nonfinite;
 mod optim;
 mod overlap_loss;
+mod pad;
+mod permute;
 mod pointwise_loss;
 mod pooling;
 mod reduce_sum;

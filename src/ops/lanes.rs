@@ -20,8 +20,8 @@ impl Wide {
 
 /// Declares a [`Wide`] kernel: name of the static, label, file below `shaders`, uniform struct.
 macro_rules! wide {
-    ($name:ident, $label:literal, $file:literal, $params:ty) => {
-        static $name: $crate::ops::lanes::Wide = $crate::ops::lanes::Wide {
+    ($vis:vis $name:ident, $label:literal, $file:literal, $params:ty) => {
+        $vis static $name: $crate::ops::lanes::Wide = $crate::ops::lanes::Wide {
             one: $crate::gpu::Kernel {
                 label: $label,
                 source: concat!(

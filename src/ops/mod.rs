@@ -55,6 +55,8 @@ pub mod mse;
 pub mod mul;
 pub mod nonfinite;
 pub mod overlap_loss;
+pub mod pad;
+pub mod permute;
 pub mod pointwise_loss;
 pub mod reduce_sum;
 pub mod relu;
@@ -106,6 +108,8 @@ pub static REGISTRY: &[&Entry] = &[
     &mse::ENTRY,
     &mul::ENTRY,
     &nonfinite::ENTRY,
+    &pad::ENTRY,
+    &permute::ENTRY,
     &reduce_sum::ENTRY,
     &relu::ENTRY,
     &reshape::ENTRY,
