@@ -28,8 +28,9 @@ pub trait Map: Clone + Debug + Send + Sync + 'static {
     const NAME: &'static str;
     /// Name of the gradient node.
     const GRAD_NAME: &'static str;
+
     /// What the gradient kernel reads beside the gradient.
-    const KEPT: Kept;
+    fn kept(&self) -> Kept;
 
     /// Computes y; defines `apply`.
     fn forward(&self) -> &'static Wide;
@@ -74,7 +75,7 @@ impl<M: Map> Op for M {
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
-        let kept = match M::KEPT {
+        let kept = match self.kept() {
             Kept::Input => cx.inputs[0],
             Kept::Output => cx.outputs[0],
         };

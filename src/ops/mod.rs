@@ -29,6 +29,7 @@ pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod bce_jaccard;
 pub mod bce_with_logits;
+pub mod clamp;
 pub mod clip_guard;
 pub mod concat;
 pub mod conv2d;
@@ -44,6 +45,12 @@ pub mod huber;
 pub mod jaccard;
 pub mod l1;
 pub mod l2_pool2d;
+pub mod gelu;
+pub mod hardswish;
+pub mod huber;
+pub mod jaccard;
+pub mod l1;
+pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
 pub mod log_softmax;
@@ -51,6 +58,7 @@ pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
 pub mod max_unpool2d;
+pub mod mish;
 pub mod mse;
 pub mod mul;
 pub mod nonfinite;
@@ -66,10 +74,12 @@ pub mod rmsprop;
 pub mod scale;
 pub mod sgd;
 pub mod sigmoid;
+pub mod silu;
 pub mod slice;
 pub mod smooth_l1;
 pub mod softmax;
 pub mod square_sum;
+pub mod tanh;
 pub mod weighted_sum;
 
 /// Every op, by name: what `wgvision op --list` prints and the tests walk through.
@@ -83,6 +93,7 @@ pub static REGISTRY: &[&Entry] = &[
     &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,
+    &clamp::ENTRY,
     &clip_guard::ENTRY,
     &concat::ENTRY,
     &conv2d::ENTRY,
@@ -98,6 +109,12 @@ pub static REGISTRY: &[&Entry] = &[
     &jaccard::ENTRY,
     &l1::ENTRY,
     &l2_pool2d::ENTRY,
+    &gelu::ENTRY,
+    &hardswish::ENTRY,
+    &huber::ENTRY,
+    &jaccard::ENTRY,
+    &l1::ENTRY,
+    &leaky_relu::ENTRY,
     &linear::ENTRY,
     &local_response_norm::ENTRY,
     &log_softmax::ENTRY,
@@ -105,6 +122,7 @@ pub static REGISTRY: &[&Entry] = &[
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
     &max_unpool2d::ENTRY,
+    &mish::ENTRY,
     &mse::ENTRY,
     &mul::ENTRY,
     &nonfinite::ENTRY,
@@ -118,10 +136,12 @@ pub static REGISTRY: &[&Entry] = &[
     &scale::ENTRY,
     &sgd::ENTRY,
     &sigmoid::ENTRY,
+    &silu::ENTRY,
     &slice::ENTRY,
     &smooth_l1::ENTRY,
     &softmax::ENTRY,
     &square_sum::ENTRY,
+    &tanh::ENTRY,
     &weighted_sum::ENTRY,
 ];
 

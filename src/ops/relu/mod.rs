@@ -26,7 +26,10 @@ pub struct Relu;
 impl Map for Relu {
     const NAME: &'static str = "relu";
     const GRAD_NAME: &'static str = "relu.grad";
-    const KEPT: Kept = Kept::Output;
+
+    fn kept(&self) -> Kept {
+        Kept::Output
+    }
 
     fn forward(&self) -> &'static Wide {
         &FORWARD

@@ -26,7 +26,10 @@ pub struct Sigmoid;
 impl Map for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const GRAD_NAME: &'static str = "sigmoid.grad";
-    const KEPT: Kept = Kept::Output;
+
+    fn kept(&self) -> Kept {
+        Kept::Output
+    }
 
     fn forward(&self) -> &'static Wide {
         &FORWARD
