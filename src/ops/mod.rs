@@ -36,20 +36,21 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod corner_pool;
 pub mod cross_entropy;
+pub mod darknet_reorg;
+pub mod depth_to_space;
 pub mod dice;
+pub mod dropout;
 pub mod ema;
 pub mod expand;
 pub mod focal;
 pub mod fold_batch_norm;
-pub mod huber;
-pub mod jaccard;
-pub mod l1;
-pub mod l2_pool2d;
+pub mod gather;
 pub mod gelu;
 pub mod hardswish;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
+pub mod l2_pool2d;
 pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
@@ -66,6 +67,7 @@ pub mod overlap_loss;
 pub mod pad;
 pub mod permute;
 pub mod pointwise_loss;
+pub mod prelu;
 pub mod reduce_sum;
 pub mod relu;
 pub mod reshape;
@@ -78,6 +80,7 @@ pub mod silu;
 pub mod slice;
 pub mod smooth_l1;
 pub mod softmax;
+pub mod space_to_depth;
 pub mod square_sum;
 pub mod tanh;
 pub mod weighted_sum;
@@ -100,20 +103,21 @@ pub static REGISTRY: &[&Entry] = &[
     &conv_transpose2d::ENTRY,
     &corner_pool::ENTRY,
     &cross_entropy::ENTRY,
+    &darknet_reorg::ENTRY,
+    &depth_to_space::ENTRY,
     &dice::ENTRY,
+    &dropout::ENTRY,
     &ema::ENTRY,
     &expand::ENTRY,
     &focal::ENTRY,
     &fold_batch_norm::ENTRY,
-    &huber::ENTRY,
-    &jaccard::ENTRY,
-    &l1::ENTRY,
-    &l2_pool2d::ENTRY,
+    &gather::ENTRY,
     &gelu::ENTRY,
     &hardswish::ENTRY,
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
+    &l2_pool2d::ENTRY,
     &leaky_relu::ENTRY,
     &linear::ENTRY,
     &local_response_norm::ENTRY,
@@ -128,6 +132,7 @@ pub static REGISTRY: &[&Entry] = &[
     &nonfinite::ENTRY,
     &pad::ENTRY,
     &permute::ENTRY,
+    &prelu::ENTRY,
     &reduce_sum::ENTRY,
     &relu::ENTRY,
     &reshape::ENTRY,
@@ -140,6 +145,7 @@ pub static REGISTRY: &[&Entry] = &[
     &slice::ENTRY,
     &smooth_l1::ENTRY,
     &softmax::ENTRY,
+    &space_to_depth::ENTRY,
     &square_sum::ENTRY,
     &tanh::ENTRY,
     &weighted_sum::ENTRY,
