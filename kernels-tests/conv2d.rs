@@ -10,6 +10,10 @@ use wgvision::ops::conv2d::{Conv2d, Variant};
 use wgvision::ops::{Activation, Epilogue, Op, OpRef};
 use wgvision::tensor::{Tensor, TensorType};
 
+/// The rule's choice and every kernel by force.
+const VARIANTS: [Option<Variant>; 5] =
+    [None, Some(Variant::Lanes), Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)];
+
 /// A convolution of either kind.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -180,9 +184,10 @@ impl Case {
     /// A random case with its inputs; small, so that the gradient is checked by differences.
     pub fn random(transposed: bool, rng: &mut Rng) -> (Self, Vec<Tensor>) {
         loop {
-            let variant = rng.pick(&[None, Some(Variant::Lanes), Some(Variant::Registers), Some(Variant::Tiled)]);
+            let variant = rng.pick(&VARIANTS);
             // The register kernel takes channels in fours; the others anything.
-            let unit = if variant == Some(Variant::Registers) || rng.range(0, 3) == 0 { 4 } else { 1 };
+            let fours = variant == Some(Variant::Registers) || (variant == Some(Variant::Subgroup) && rng.coin());
+            let unit = if fours || rng.range(0, 3) == 0 { 4 } else { 1 };
             let groups = rng.pick(&[1, 1, 1, 2, 3]);
             let (ig, og) = (unit * rng.range(1, 3), unit * rng.range(1, 3));
             let (ig, og) = if rng.range(0, 4) == 0 { (unit, unit) } else { (ig, og) };
@@ -242,7 +247,7 @@ impl Case {
         ];
         let mut all = Vec::new();
         for (case, x, kernel, co) in shapes {
-            for variant in [None, Some(Variant::Lanes), Some(Variant::Registers), Some(Variant::Tiled)] {
+            for variant in VARIANTS {
                 let case = Self { variant, ..case.clone() };
                 let inputs = case.inputs(rng, x, kernel, co).expect("the kernel fits");
                 all.push((case, inputs));
@@ -270,7 +275,7 @@ impl Case {
                 &Array::from_tensor(&inputs[1]),
                 &Array::from_tensor(&g),
             );
-            for variant in [None, Some(Variant::Lanes), Some(Variant::Registers), Some(Variant::Tiled)] {
+            for variant in VARIANTS {
                 let op = Self { variant, ..case.clone() }.op();
                 let tensors: Vec<&Tensor> = inputs.iter().collect();
                 let options = Options { sentinels: true, ..Options::default() };

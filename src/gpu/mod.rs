@@ -46,6 +46,8 @@ pub struct Profile {
     pub f16: bool,
     /// Subgroup operations in shaders.
     pub subgroups: bool,
+    /// Smallest subgroup the driver forms from a full workgroup; 0 without subgroups.
+    pub subgroup_size: u32,
     /// Largest workgroup, in invocations.
     pub max_invocations: u32,
     /// Workgroup memory in bytes.
@@ -106,6 +108,11 @@ impl Gpu {
             kind: facts.kind,
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
+            subgroup_size: if features.contains(wgpu::Features::SUBGROUP) {
+                adapter.get_info().subgroup_min_size
+            } else {
+                0
+            },
             max_invocations: limits.max_compute_invocations_per_workgroup,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding: limits.max_storage_buffer_binding_size,

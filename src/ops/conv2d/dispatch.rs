@@ -5,15 +5,17 @@
 use super::geometry::Gather;
 use super::params::{GatherParams, TurnParams};
 use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
-use crate::ops::Activation;
+use crate::ops::{Activation, LaunchCx};
 
 /// The ways to make a convolution. Not every way takes every shape; [`choose`] falls back to one that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
     /// A lane for each output channel. Any shape; the way for depthwise and odd channel counts.
     Lanes,
-    /// Four pixels by four channels in registers, uniform activations. Channels of a group in fours; for software devices.
+    /// Four pixels by four channels in registers. Channels of a group in fours; for software devices without subgroups.
     Registers,
+    /// Sixteen pixels by sixteen channels, activations handed round a subgroup. Any shape; for software devices.
+    Subgroup,
     /// 64 by 64 tiles through workgroup memory. Any shape; for real GPUs.
     Tiled,
 }
@@ -22,12 +24,15 @@ const EPILOGUES: &[crate::gpu::Variant] = &[&[("ACTIVATION", 3.0)]];
 
 macro_rules! kernel {
     ($name:ident, $label:literal, $file:literal, $params:ty, $variants:expr) => {
+        kernel!($name, $label, $file, $params, $variants, Needs::Nothing);
+    };
+    ($name:ident, $label:literal, $file:literal, $params:ty, $variants:expr, $needs:expr) => {
         pub(super) static $name: Kernel = Kernel {
             label: $label,
             source: include_str!(concat!("../../../shaders/conv2d/", $file)),
             params: <$params as Uniform>::FIELDS,
             variants: $variants,
-            needs: Needs::Nothing,
+            needs: $needs,
         };
     };
 }
@@ -35,6 +40,15 @@ pub(super) use kernel;
 
 kernel!(LANES, "conv2d.lanes", "gather_lanes.wgsl", GatherParams, EPILOGUES);
 kernel!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", GatherParams, EPILOGUES);
+kernel!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", GatherParams, EPILOGUES, Needs::Subgroups);
+kernel!(
+    SUBGROUP_ANY,
+    "conv2d.subgroup_any",
+    "gather_subgroup_any.wgsl",
+    GatherParams,
+    &[&[("ACTIVATION", 3.0), ("FLAT", 1.0)]],
+    Needs::Subgroups
+);
 kernel!(TILED, "conv2d.tiled", "gather_tiled.wgsl", GatherParams, EPILOGUES);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[]);
 
@@ -47,14 +61,18 @@ pub(super) fn choose(
     forced: Option<Variant>,
 ) -> Variant {
     let in_fours = inputs.is_multiple_of(4) && outputs.is_multiple_of(4);
+    // The subgroup kernels count on a workgroup of eight being (part of) one subgroup.
+    let subgroup = profile.subgroup_size >= 8;
     match forced {
         Some(Variant::Registers) if !in_fours => {}
+        Some(Variant::Subgroup) if !subgroup => {}
         Some(variant) => return variant,
         None => {}
     }
     match profile.kind {
         // Narrow groups leave most of a tile empty.
         _ if groups > 1 && outputs < 16 => Variant::Lanes,
+        DeviceKind::Software if subgroup => Variant::Subgroup,
         DeviceKind::Software if in_fours => Variant::Registers,
         DeviceKind::Software => Variant::Lanes,
         _ => Variant::Tiled,
@@ -69,24 +87,28 @@ pub(crate) struct Fused {
     pub activation: Activation,
 }
 
-/// The launch that makes `y` from `x` and `w`.
+/// The launch that makes `y` from `x` and `w`. Stand-ins for absent inputs are added to `scratch`.
 pub(crate) fn gather(
     g: &Gather,
-    x: Slot,
-    w: Slot,
-    y: Slot,
+    [x, w, y]: [Slot; 3],
     fused: Fused,
-    profile: &Profile,
+    cx: &LaunchCx<'_>,
     forced: Option<Variant>,
+    scratch: &mut Vec<u64>,
 ) -> Launch {
     let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
-    let variant = choose(inputs, outputs, g.groups, profile, forced);
+    let variant = choose(inputs, outputs, g.groups, cx.profile, forced);
     let (code, slope) = fused.activation.code();
     let pixels = g.phase_pixels();
     let lanes = lanes(if variant == Variant::Lanes { g.output[3] } else { outputs.div_ceil(4) });
+    // One run of memory for each kernel row: see gather_subgroup_any.wgsl.
+    let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
+    let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 8 || !flat);
     let (kernel, tile, blocks) = match variant {
         Variant::Lanes => (&LANES, 8, g.output[3].div_ceil(lanes)),
         Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
+        Variant::Subgroup if fine => (&SUBGROUP, 16, outputs.div_ceil(16)),
+        Variant::Subgroup => (&SUBGROUP_ANY, 16, outputs.div_ceil(16)),
         Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
     };
     let per_block = if variant == Variant::Lanes { 1 } else { g.groups };
@@ -98,10 +120,15 @@ pub(crate) fn gather(
             overrides.push(("GROUPED", f64::from(u8::from(g.groups > 1))));
         }
         Variant::Registers => overrides.push(("LANES", lanes as f64)),
-        Variant::Tiled => {}
+        Variant::Subgroup if !fine => overrides.push(("FLAT", f64::from(u8::from(flat)))),
+        Variant::Subgroup | Variant::Tiled => {}
     }
-    // A binding that is not used still has to be bound: the input stands in.
-    let slots = vec![x, w, fused.bias.unwrap_or(x), fused.residual.unwrap_or(x), y];
+    // A binding that is not used still has to be bound, to memory of its own so that it costs no pipeline of its own.
+    let mut idle = || {
+        scratch.push(16);
+        Slot::Scratch(scratch.len() - 1)
+    };
+    let slots = vec![x, w, fused.bias.unwrap_or_else(&mut idle), fused.residual.unwrap_or_else(&mut idle), y];
     let bytes = 4 * (g.input.iter().product::<usize>() + g.output.iter().product::<usize>()) as u64;
     let params = GatherParams {
         slope,

@@ -27,10 +27,14 @@ use std::sync::Arc;
 pub(crate) const KERNELS: &[&Kernel] = &[
     &dispatch::LANES,
     &dispatch::REGISTERS,
+    &dispatch::SUBGROUP,
+    &dispatch::SUBGROUP_ANY,
     &dispatch::TILED,
     &dispatch::TURN_WEIGHT,
     &weight::WEIGHT_LANES,
     &weight::WEIGHT_REGISTERS,
+    &weight::WEIGHT_SUBGROUP,
+    &weight::WEIGHT_SUBGROUP_ANY,
     &weight::WEIGHT_TILED,
     &weight::SUM_ROWS,
     &grad::ACTIVATION_GRAD,
@@ -147,7 +151,10 @@ impl Op for Conv2d {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let g = self.problem(cx.inputs, &cx.outputs[0].shape);
         let fused = fused(self.bias, self.residual, self.activation);
-        Ok(Work::one(gather(&g, Slot::Input(0), Slot::Input(1), Slot::Output(0), fused, cx.profile, self.variant)))
+        let mut scratch = Vec::new();
+        let slots = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let launches = vec![gather(&g, slots, fused, cx, self.variant, &mut scratch)];
+        Ok(Work { launches, scratch })
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

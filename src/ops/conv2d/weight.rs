@@ -8,6 +8,15 @@ use crate::ops::Work;
 
 kernel!(WEIGHT_LANES, "conv2d.weight_lanes", "weight_lanes.wgsl", WeightParams, &[&[("ROWS", 1.0)]]);
 kernel!(WEIGHT_REGISTERS, "conv2d.weight_registers", "weight_registers.wgsl", WeightParams, &[]);
+kernel!(WEIGHT_SUBGROUP, "conv2d.weight_subgroup", "weight_subgroup.wgsl", WeightParams, &[], Needs::Subgroups);
+kernel!(
+    WEIGHT_SUBGROUP_ANY,
+    "conv2d.weight_subgroup_any",
+    "weight_subgroup_any.wgsl",
+    WeightParams,
+    &[&[("MOVING_COLUMNS", 1.0)]],
+    Needs::Subgroups
+);
 kernel!(WEIGHT_TILED, "conv2d.weight_tiled", "weight_tiled.wgsl", WeightParams, &[&[("MOVING_COLUMNS", 1.0)]]);
 kernel!(SUM_ROWS, "conv2d.sum_rows", "sum_rows.wgsl", SumParams, &[]);
 
@@ -38,6 +47,12 @@ impl WeightSum {
         (n * h * w * self.kernel[0] * self.kernel[1] * self.rows[3] / self.groups * self.columns[3]) as u64
     }
 
+    /// Tiles of `tile` rows of the product (tap, input channel): across taps where the columns stand still.
+    fn row_tiles(&self, tile: usize) -> usize {
+        let (taps, inputs) = (self.kernel[0] * self.kernel[1], self.rows[3] / self.groups);
+        if self.moving_columns { taps * inputs.div_ceil(tile) } else { (taps * inputs).div_ceil(tile) }
+    }
+
     /// The launches that make output 0 from inputs 0 (`rows`) and 1 (`columns`).
     pub fn work(&self, profile: &Profile, forced: Option<Variant>) -> Work {
         let (inputs, outputs) = (self.rows[3] / self.groups, self.columns[3] / self.groups);
@@ -45,6 +60,8 @@ impl WeightSum {
         let size = taps * inputs * self.columns[3];
         let variant = choose(inputs, outputs, self.groups, profile, forced);
         let lanes = lanes(if variant == Variant::Lanes { self.columns[3] } else { outputs.div_ceil(4) });
+        // Few input channels fill a tile only together with other taps, which moving columns forbid.
+        let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 16 || self.moving_columns);
         let in_rows = if inputs == 1 { 1 } else { 4 };
         let (kernel, blocks, grid_x, grid_y) = match variant {
             Variant::Lanes => {
@@ -55,10 +72,17 @@ impl WeightSum {
                 let blocks = (outputs / 4).div_ceil(lanes);
                 (&WEIGHT_REGISTERS, blocks, blocks * self.groups, taps * inputs / 4)
             }
+            Variant::Subgroup if fine => {
+                let blocks = outputs.div_ceil(16);
+                (&WEIGHT_SUBGROUP, blocks, blocks * self.groups, taps * inputs.div_ceil(16))
+            }
+            Variant::Subgroup => {
+                let blocks = outputs.div_ceil(16);
+                (&WEIGHT_SUBGROUP_ANY, blocks, blocks * self.groups, self.row_tiles(16))
+            }
             Variant::Tiled => {
                 let blocks = outputs.div_ceil(64);
-                let tiles = if self.moving_columns { taps * inputs.div_ceil(64) } else { (taps * inputs).div_ceil(64) };
-                (&WEIGHT_TILED, blocks, blocks * self.groups, tiles)
+                (&WEIGHT_TILED, blocks, blocks * self.groups, self.row_tiles(64))
             }
         };
         let [n, h, w, _] = self.anchors();
@@ -90,7 +114,8 @@ impl WeightSum {
                 ("ROWS", in_rows as f64),
             ],
             Variant::Registers => vec![("LANES", lanes as f64)],
-            Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
+            Variant::Subgroup if fine => Vec::new(),
+            Variant::Subgroup | Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
         };
         let bytes = 4 * (self.rows.iter().product::<usize>() + self.columns.iter().product::<usize>() + parts * size);
         let grid = [grid_x as u32, grid_y as u32, parts as u32];

@@ -140,7 +140,10 @@ impl Op for ConvTranspose2d {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let g = self.problem(cx.inputs, &cx.outputs[0].shape);
         let fused: Fused = fused(self.bias, self.residual, self.activation);
-        Ok(Work::one(gather(&g, Slot::Input(0), Slot::Input(1), Slot::Output(0), fused, cx.profile, self.variant)))
+        let mut scratch = Vec::new();
+        let slots = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let launches = vec![gather(&g, slots, fused, cx, self.variant, &mut scratch)];
+        Ok(Work { launches, scratch })
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
