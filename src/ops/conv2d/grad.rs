@@ -95,9 +95,10 @@ impl Op for InputGrad {
         // The weight's inputs are the outputs of this convolution.
         let turn =
             turn_weight(g.kernel, g.group_outputs(), g.group_inputs(), g.groups, Slot::Input(1), Slot::Scratch(0));
-        let made =
-            gather(&g, Slot::Input(0), Slot::Scratch(0), Slot::Output(0), Fused::default(), cx.profile, self.variant);
-        Ok(Work { launches: vec![turn, made], scratch: vec![cx.inputs[1].bytes()] })
+        let mut scratch = vec![cx.inputs[1].bytes()];
+        let slots = [Slot::Input(0), Slot::Scratch(0), Slot::Output(0)];
+        let made = gather(&g, slots, Fused::default(), cx, self.variant, &mut scratch);
+        Ok(Work { launches: vec![turn, made], scratch })
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
