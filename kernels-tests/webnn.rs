@@ -21,6 +21,22 @@ const OUTSIDE: &[(&str, &str, &str)] = &[
     ("average_pool2d", "tensor options.dilations", "PyTorch's avg_pool2d has no dilation"),
 ];
 
+/// Vectors that are wrong themselves: in these two, the four corner windows that the picture's end cuts hold the sum of
+/// squares where every other window of the file holds its root. The root is taken here, and the rest compared as it is.
+const UNROOTED: &[(&str, &str, &[usize])] = &[
+    ("l2_pool2d", "l2Pool2d float32 4D tensor options.roundingType=ceil", &[2, 8, 11, 17]),
+    ("l2_pool2d", "l2Pool2d float32 4D tensor options.outputSizes ignores options.roundingType=floor", &[2, 8, 11, 17]),
+];
+
+/// The result that a case expects.
+fn expected(file: &str, name: &str, case: &Json) -> Tensor {
+    let want = json::tensor(&case["expected"]).expect("a float tensor");
+    let Some((_, _, elements)) = UNROOTED.iter().find(|(f, n, _)| *f == file && *n == name) else { return want };
+    let mut data = want.as_f32().to_vec();
+    elements.iter().for_each(|&i| data[i] = data[i].sqrt());
+    Tensor::f32(want.shape(), data)
+}
+
 fn reason(file: &str, case: &str) -> Option<&'static str> {
     let names = |text: &str| case.ends_with(text) || case.split(' ').any(|word| word == text);
     OUTSIDE.iter().find(|(f, text, _)| *f == file && names(text)).map(|r| r.2)
@@ -55,7 +71,7 @@ fn check(file: &str) {
             (Ok(Outcome::Ran(_)), Some(why)) => wrong.push(format!("{name}: listed as outside ({why}), and it runs")),
             (Ok(Outcome::Ran(got)), None) => {
                 ran += 1;
-                let want = json::tensor(&case["expected"]).expect("a float tensor");
+                let want = expected(file, name, case);
                 wrong.extend(far(&got, &want, tolerance::of(file, case)).map(|d| format!("{name}: {d}")));
             }
             (Err(e), _) => wrong.push(format!("{name}: {e}")),

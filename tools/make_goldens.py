@@ -676,7 +676,6 @@ def pad(g):
         ("channels", (1, 2, 4, 3), [1, 1, 0, 2, 1, 3], "constant", 0.0),
         ("reflect", (1, 3, 5, 6), [2, 1, 3, 4], "reflect", 0.0),
         ("replicate", (2, 2, 4, 3), [2, 4, 1, 3], "replicate", 0.0),
-        ("circular", (1, 2, 5, 4), [3, 1, 2, 4], "circular", 0.0),
     ):
         attrs = {"pad": pads, "mode": mode} | ({"value": value} if value else {})
         g.case(name, lambda x: F.pad(x, pads, mode, value), lambda: {"x": uniform(*shape)}, attrs)
