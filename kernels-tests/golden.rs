@@ -142,7 +142,7 @@ macro_rules! goldens {
 }
 
 goldens! {
-    adam, adamw, adaptive_avg_pool2d, adaptive_max_pool2d, add, avg_pool2d, batch_norm, bce_jaccard, bce_with_logits, clip_guard, concat, conv2d, conv_transpose2d, corner_pool, cross_entropy, dice, ema, expand, focal, fold_batch_norm, huber, jaccard, l1, l2_pool2d, linear, local_response_norm, log_softmax, matmul, max_pool2d, max_pool2d_with_indices, max_unpool2d, mse, mul, nonfinite, reduce_sum, relu, reshape, resize, rmsprop, scale, sgd, sigmoid, slice, smooth_l1, softmax, square_sum, weighted_sum,
+    adam, adamw, adaptive_avg_pool2d, adaptive_max_pool2d, add, avg_pool2d, batch_norm, bce_jaccard, bce_with_logits, clip_guard, concat, conv2d, conv_transpose2d, corner_pool, cross_entropy, dice, ema, expand, focal, fold_batch_norm, hardsigmoid, huber, jaccard, l1, l2_pool2d, linear, local_response_norm, log_softmax, matmul, max_pool2d, max_pool2d_with_indices, max_unpool2d, mse, mul, nonfinite, reduce_sum, relu, reshape, resize, rmsprop, scale, sgd, sigmoid, slice, smooth_l1, softmax, square_sum, weighted_sum,
 }
 
 /// Ops that no golden file covers, each with the reason.

@@ -31,6 +31,7 @@ mod gelu;
 mod golden;
 mod graph;
 mod hardswish;
+mod hardsigmoid;
 mod huber;
 mod jaccard;
 mod l1;

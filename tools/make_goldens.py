@@ -551,6 +551,11 @@ def hardswish(g):
 
 
 @golden
+def hardsigmoid(g):
+    elementwise(g, F.hardsigmoid, draw=lambda *shape: uniform(*shape, low=-6.0, high=6.0))
+
+
+@golden
 def sigmoid(g):
     elementwise(g, torch.sigmoid)
     elementwise(g, torch.sigmoid, lambda *s: uniform(*s, low=-40.0, high=40.0), tag="wide_", scale=saturating)

@@ -47,6 +47,7 @@ pub mod fold_batch_norm;
 pub mod gather;
 pub mod gelu;
 pub mod hardswish;
+pub mod hardsigmoid;
 pub mod huber;
 pub mod jaccard;
 pub mod l1;
@@ -114,6 +115,7 @@ pub static REGISTRY: &[&Entry] = &[
     &gather::ENTRY,
     &gelu::ENTRY,
     &hardswish::ENTRY,
+    &hardsigmoid::ENTRY,
     &huber::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
