@@ -27,7 +27,10 @@ pub struct HardSigmoid;
 impl Map for HardSigmoid {
     const NAME: &'static str = "hardsigmoid";
     const GRAD_NAME: &'static str = "hardsigmoid.grad";
-    const KEPT: Kept = Kept::Input;
+
+    fn kept(&self) -> Kept {
+        Kept::Input
+    }
 
     fn forward(&self) -> &'static Wide {
         &FORWARD
