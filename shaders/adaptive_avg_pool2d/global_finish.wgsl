@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             mine.x += partials[(group.z * params.chunks + chunk) * params.channels + channel];
         }
     }
-    let all = sum_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
         y[group.z * params.channels + channel] = all.x / f32(params.rows);
     }

@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             mine.x += x[base + row * params.channels];
         }
     }
-    let all = sum_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
         partials[(group.z * params.chunks + group.x) * params.channels + channel] = all.x + all.y;
     }

@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             mine = merge_moments(mine, Moments(f32(count), part.x, part.y));
         }
     }
-    let all = merge_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = merge_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
         let variance = all.m2 / all.count;
         let batch_mean = x[channel] + all.mean;

@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             mine += partials[chunk * params.channels + channel];
         }
     }
-    let all = sum_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
         var rstd = spread[channel];
         if params.from_variance != 0u {

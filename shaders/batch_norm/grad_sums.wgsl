@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             mine += vec2<f32>(g, g * (x[at] - centre));
         }
     }
-    let all = sum_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
         partials[group.x * params.channels + channel] = all;
     }

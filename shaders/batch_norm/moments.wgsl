@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             at += stride;
         }
     }
-    let all = merge_rows(mine, lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = merge_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
         let at = (group.z * params.chunks + group.x) * params.channels + channel;
         partials[at] = vec2<f32>(all.mean, all.m2);

@@ -1,5 +1,5 @@
 // Mean and sum of squared deviations of parts of a sample, merged without cancellation (Chan, Golub, LeVeque, 1983), and
-// their merging over a workgroup of 256 lanes laid out as `lane_rows` rows of `lane_channels` channels.
+// their merging over a workgroup of 256 lanes laid out in columns of `rows` lanes.
 
 struct Moments {
     count: f32,
@@ -21,14 +21,13 @@ var<workgroup> shared_moments: array<Moments, 256>;
 
 // Every lane of the workgroup calls this; lanes of row 0 get the moments of their channel's column. `half_rows` is the
 // largest power of two below `lane_rows` (0 for one row), the same for all lanes. The order of merging is fixed.
-fn merge_rows(mine: Moments, lane: u32, lane_channels: u32, lane_rows: u32, half_rows: u32) -> Moments {
+fn merge_rows(mine: Moments, lane: u32, row: u32, step: u32, rows: u32, half_rows: u32) -> Moments {
     shared_moments[lane] = mine;
     var all = mine;
-    let row = lane / lane_channels;
     for (var half = half_rows; half > 0u; half = half >> 1u) {
         workgroupBarrier();
-        if row < half && row + half < lane_rows {
-            all = merge_moments(all, shared_moments[lane + half * lane_channels]);
+        if row < half && row + half < rows {
+            all = merge_moments(all, shared_moments[lane + half * step]);
             shared_moments[lane] = all;
         }
     }

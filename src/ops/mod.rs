@@ -46,12 +46,16 @@ pub mod focal;
 pub mod fold_batch_norm;
 pub mod gather;
 pub mod gelu;
-pub mod hardswish;
+pub mod group_norm;
 pub mod hardsigmoid;
+pub mod hardswish;
 pub mod huber;
+pub mod instance_norm;
 pub mod jaccard;
 pub mod l1;
+pub mod l2_norm;
 pub mod l2_pool2d;
+pub mod layer_norm;
 pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
@@ -114,12 +118,16 @@ pub static REGISTRY: &[&Entry] = &[
     &fold_batch_norm::ENTRY,
     &gather::ENTRY,
     &gelu::ENTRY,
-    &hardswish::ENTRY,
+    &group_norm::ENTRY,
     &hardsigmoid::ENTRY,
+    &hardswish::ENTRY,
     &huber::ENTRY,
+    &instance_norm::ENTRY,
     &jaccard::ENTRY,
     &l1::ENTRY,
+    &l2_norm::ENTRY,
     &l2_pool2d::ENTRY,
+    &layer_norm::ENTRY,
     &leaky_relu::ENTRY,
     &linear::ENTRY,
     &local_response_norm::ENTRY,

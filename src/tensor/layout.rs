@@ -9,6 +9,8 @@ pub enum Layout {
     Plain,
     /// Pictures: NCHW outside, NHWC inside. Ranks other than 4 stay as they are.
     Image,
+    /// One value for each element of a picture: (C, H, W) outside, (H, W, C) inside. Other ranks stay as they are.
+    Chw,
     /// conv2d weights: (O, I/g, KH, KW) outside, (KH, KW, I/g, O) inside.
     ConvWeight,
     /// conv_transpose2d weights: (I, O/g, KH, KW) outside, (KH, KW, I/g, O) inside, where the
@@ -26,6 +28,7 @@ impl Layout {
     pub fn import(self, t: &Tensor) -> Tensor {
         match (self, t.shape().rank()) {
             (Self::Image, 4) => permute(t, &[0, 2, 3, 1]),
+            (Self::Chw, 3) => permute(t, &[1, 2, 0]),
             (Self::ConvWeight, 4) => permute(t, &[2, 3, 1, 0]),
             (Self::LinearWeight, 2) => permute(t, &[1, 0]),
             (Self::ConvTransposeWeight { groups: g }, 4) => {
@@ -42,6 +45,7 @@ impl Layout {
     pub fn export(self, t: &Tensor) -> Tensor {
         match (self, t.shape().rank()) {
             (Self::Image, 4) => permute(t, &[0, 3, 1, 2]),
+            (Self::Chw, 3) => permute(t, &[2, 0, 1]),
             (Self::ConvWeight, 4) => permute(t, &[3, 2, 0, 1]),
             (Self::LinearWeight, 2) => permute(t, &[1, 0]),
             (Self::ConvTransposeWeight { groups: g }, 4) => {

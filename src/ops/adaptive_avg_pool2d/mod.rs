@@ -83,7 +83,7 @@ fn global(cx: &LaunchCx<'_>) -> Work {
     let n = cx.inputs[0].elements() as u64;
     let bytes = rows.partial_bytes(images) / 2;
     let slots = vec![Input(0), Scratch(0)];
-    let sums = Launch::new(&GLOBAL_SUMS, rows, slots, [rows.chunks(), rows.tiles(), images as u32]);
+    let sums = Launch::new(&GLOBAL_SUMS, rows, slots, [rows.chunks, rows.tiles(), images as u32]);
     let finish = Launch::new(&GLOBAL_FINISH, rows, vec![Scratch(0), Output(0)], [1, rows.tiles(), images as u32]);
     let launches = vec![sums.costing(n, 4 * n + bytes), finish.costing(bytes / 4, bytes)];
     Work { launches, scratch: vec![bytes] }

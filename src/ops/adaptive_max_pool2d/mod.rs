@@ -88,7 +88,7 @@ fn global(cx: &LaunchCx<'_>) -> Work {
     let n = cx.inputs[0].elements() as u64;
     let bytes = rows.partial_bytes(images) / 2;
     let slots = vec![Input(0), Scratch(0), Scratch(1)];
-    let chunks = Launch::new(&GLOBAL_CHUNKS, rows, slots, [rows.chunks(), rows.tiles(), images as u32]);
+    let chunks = Launch::new(&GLOBAL_CHUNKS, rows, slots, [rows.chunks, rows.tiles(), images as u32]);
     let slots = vec![Scratch(0), Scratch(1), Output(0), Output(1)];
     let finish = Launch::new(&GLOBAL_FINISH, rows, slots, [1, rows.tiles(), images as u32]);
     let launches = vec![chunks.costing(n, 4 * n + 2 * bytes), finish.costing(bytes / 4, 2 * bytes)];

@@ -61,11 +61,6 @@ impl Params {
         Self::new(rows, channels, 8, usize::MAX / 256)
     }
 
-    /// Chunks of rows.
-    pub fn chunks(&self) -> u32 {
-        self.chunks
-    }
-
     /// Workgroups over the channels.
     pub fn tiles(&self) -> u32 {
         self.channels.div_ceil(self.lane_channels)

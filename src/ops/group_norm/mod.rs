@@ -1,0 +1,96 @@
+//! Group norm (Wu and He, 2018): each picture's channels are normalised in groups, over the whole picture, then scaled by channel.
+//! The kernels also serve [`instance_norm`](super::instance_norm) and [`layer_norm`](super::layer_norm).
+
+pub(super) mod dispatch;
+pub(super) mod segments;
+
+use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
+use crate::Result;
+use crate::tensor::{Shape, TensorType};
+use dispatch::Segments;
+
+/// The registry's entry.
+pub static ENTRY: Entry = Entry {
+    name: "group_norm",
+    summary: "(x - mean) / sqrt(var + eps) * weight + bias with statistics of each picture's groups of channels",
+    args: &[Arg::f32("x"), Arg::optional("weight"), Arg::optional("bias")],
+    attrs: &[
+        Attr { name: "num_groups", default: "1", doc: "groups of channels; divides their number" },
+        Attr { name: "eps", default: "1e-5", doc: "added to the variance" },
+    ],
+    outputs: &["y", "mean", "rstd"],
+    gradient: Ok(()),
+    kernels: &[
+        &super::batch_norm::dispatch::MOMENTS,
+        &dispatch::FINISH,
+        &dispatch::ROW_MOMENTS,
+        &dispatch::NORMALISE,
+        &dispatch::GRAD_CHUNKS,
+        &dispatch::GRAD_FINISH,
+        &dispatch::ROW_GRADS,
+        &dispatch::GRAD_X,
+        &dispatch::AFFINE_CHUNKS,
+        &dispatch::AFFINE_FINISH,
+    ],
+    build: |attrs, inputs| {
+        let affine = affine(inputs)?;
+        let op = GroupNorm { groups: attrs.size("num_groups", 1)?, eps: attrs.float("eps", 1e-5)?, affine };
+        Ok(Built::images(op, if affine { 3 } else { 1 }, 3))
+    },
+};
+
+/// Whether weight and bias are given; both or neither.
+pub(super) fn affine(inputs: &[Option<TensorType>]) -> Result<bool> {
+    match (&inputs[1], &inputs[2]) {
+        (Some(_), Some(_)) => Ok(true),
+        (None, None) => Ok(false),
+        _ => Err(crate::Error::Usage("weight and bias are given both or neither".into())),
+    }
+}
+
+/// (x, [weight, bias]) -> (y, mean, rstd): x is (N, H, W, C) or (N, C), weight and bias (C), the statistics (N, groups).
+#[derive(Clone, Copy, Debug)]
+pub struct GroupNorm {
+    /// Groups of channels; must divide their number.
+    pub groups: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether weight and bias are inputs.
+    pub affine: bool,
+}
+
+impl GroupNorm {
+    fn segments(&self, x: &Shape) -> Segments {
+        let (channels, images) = (x.channels(), x[0]);
+        let plane = x.elements() / channels / images;
+        Segments { images, plane, groups: self.groups, per_group: channels / self.groups, by_element: false }
+    }
+}
+
+impl Op for GroupNorm {
+    fn name(&self) -> &'static str {
+        "group_norm"
+    }
+
+    fn infer(&self, node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        segments::infer(("group_norm", node), inputs, self.affine, |x| {
+            if !matches!(x.rank(), 2 | 4) {
+                return Err(shape_error("group_norm", node, "x", "f32(N, H, W, C) or f32(N, C)", x));
+            }
+            if self.groups == 0 || x.channels() % self.groups != 0 {
+                let expected = format!("a divisor of the {} channels", x.channels());
+                return Err(shape_error("group_norm", node, "num_groups", expected, self.groups));
+            }
+            Ok((self.segments(x), Shape::from([x.channels()])))
+        })
+    }
+
+    fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
+        Ok(dispatch::forward(&self.segments(&cx.inputs[0].shape), self.affine, self.eps))
+    }
+
+    fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
+        let x = cx.ty(cx.inputs[0]).shape;
+        segments::grad(cx, self.segments(&x), self.affine)
+    }
+}
