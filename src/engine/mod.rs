@@ -1,5 +1,6 @@
 //! The whole flow: train a network, load it, run it on pictures, measure it. Each on a screen or two.
 
+pub mod bench;
 pub mod bench_models;
 pub mod checkpoint;
 pub mod demo;

@@ -5,6 +5,7 @@
 use super::conv2d::{
     Fused, Gather, KERNELS, Rule, Variant, Window, absorbed, check_epilogue, check_operands, fused, gather,
 };
+use super::fold_batch_norm::FoldBatchNorm;
 use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
 use crate::Result;
 use crate::gpu::Slot;
@@ -161,6 +162,13 @@ impl Op for ConvTranspose2d {
 
     fn multiply_adds(&self, inputs: &[TensorType], outputs: &[TensorType]) -> u64 {
         self.problem(inputs, &outputs[0].shape).multiply_adds()
+    }
+
+    fn fold_batch_norm(&self, eps: f32) -> Option<(OpRef, OpRef)> {
+        if self.residual || self.activation != Activation::None {
+            return None;
+        }
+        Some((Arc::new(FoldBatchNorm { eps, has_bias: self.bias }), Arc::new(Self { bias: true, ..*self })))
     }
 
     fn absorb(&self, epilogue: &Epilogue) -> Option<OpRef> {
