@@ -1,6 +1,6 @@
 //! The command line: arguments in, results on stdout, progress on stderr. All work is done by the layers below.
 
-//mod bench;
+mod bench;
 mod demo;
 mod eval;
 mod info;
@@ -60,8 +60,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Run one kernel on your own tensors.
     Op(op::OpArgs),
-    // Time kernels.
-    //Bench(bench::BenchArgs),
+    /// Time kernels and whole networks.
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the program.
@@ -86,7 +86,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args, device),
         Command::Eval(args) => eval::run(&args, device),
         Command::Op(args) => op::run(&args, device),
-        //Command::Bench(args) => bench::run(&args, device),
+        Command::Bench(args) => bench::run(&args, device),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
