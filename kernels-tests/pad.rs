@@ -90,8 +90,8 @@ fn pad_refuses_margins_it_cannot_fill() {
     let x = TensorType::f32([3]);
     let message =
         "pad 'node': pad of dimension 0 (3 elements): expected between 0 and 2, leaving something, got 3 and 0";
-    refuses(&op(Mode::Reflect, 3, 0), &[x.clone()], message);
-    refuses(&op(Mode::Replicate, -1, 0), &[x.clone()], "got -1 and 0");
+    refuses(&op(Mode::Reflect, 3, 0), std::slice::from_ref(&x), message);
+    refuses(&op(Mode::Replicate, -1, 0), std::slice::from_ref(&x), "got -1 and 0");
     refuses(&op(Mode::Constant(0.0), -2, -1), &[x], "got -2 and -1");
     refuses(&op(Mode::Reflect, 1, 1), &[TensorType::f32([3, 3])], "x: expected 1 dimensions");
 }

@@ -60,7 +60,7 @@ fn permute_refuses_what_is_no_permutation() {
     let op = |order: &[usize]| Permute { order: order.to_vec() };
     refuses(
         &op(&[0, 0]),
-        &[x.clone()],
+        std::slice::from_ref(&x),
         "permute 'node': dims: expected each of the 2 dimensions of f32(2, 3) once, got [0, 0]",
     );
     refuses(&op(&[0]), &[x], "got [0]");

@@ -103,7 +103,7 @@ fn resize_refuses_sizes_it_cannot_make() {
     let factor = |f| Resize { mode: Mode::Nearest, target: Target::Factor { factor: [f, f], recompute: false } };
     refuses(
         &factor(0.1),
-        &[x.clone()],
+        std::slice::from_ref(&x),
         "resize 'node': size: expected between 1 and 2^24 in each direction, got 0 x 0",
     );
     refuses(&factor(f64::NAN), &[x], "scale_factor: expected between 0 and 65536");

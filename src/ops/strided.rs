@@ -66,7 +66,7 @@ pub fn pack<T: Copy>(values: impl DoubleEndedIterator<Item = T>, rest: T) -> [[T
 pub fn walk(kernel: &'static Wide, cx: &LaunchCx<'_>, base: usize, dims: &[Dim<1>]) -> Work {
     let mut dims = collapse(dims);
     let (inner, outer) = dims.split_last_mut().expect("never empty");
-    let fits = inner.1 == [1] && inner.0 % 4 == 0 && base % 4 == 0 && outer.iter().all(|d| d.1[0] % 4 == 0);
+    let fits = inner.1 == [1] && inner.0 % 4 == 0 && base.is_multiple_of(4) && outer.iter().all(|d| d.1[0] % 4 == 0);
     let (kernel, lanes) = kernel.pick(fits);
     inner.0 /= lanes as usize;
     outer.iter_mut().for_each(|d| d.1[0] /= lanes as usize);

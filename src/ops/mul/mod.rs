@@ -41,15 +41,15 @@ impl Op for Mul {
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
-        let mut grads = vec![None; 2];
-        for i in 0..2 {
-            if cx.wanted[i] {
-                let shape = cx.ty(cx.inputs[i]).shape;
-                let whole = cx.emit(Mul, &[cx.grad(), cx.inputs[1 - i]])?;
-                grads[i] = Some(broadcast::reduce_to(cx, whole, &shape)?);
+        let mut side = |i: usize| -> Result<Option<Value>> {
+            if !cx.wanted[i] {
+                return Ok(None);
             }
-        }
-        Ok(grads)
+            let shape = cx.ty(cx.inputs[i]).shape;
+            let whole = cx.emit(Mul, &[cx.grad(), cx.inputs[1 - i]])?;
+            broadcast::reduce_to(cx, whole, &shape).map(Some)
+        };
+        Ok(vec![side(0)?, side(1)?])
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {
