@@ -1,7 +1,7 @@
 //! Generated plate crops with digit masks, as segmentation data: what the demo trains on.
 
 use super::pairs::{Labels, MaskedPicture, MaskedPictures};
-use super::scenes::PlateCrop;
+use super::scenes::{CropConfig, PlateCrop};
 use crate::Result;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub struct PlateCrops {
     pub count: usize,
     /// Width and height in pixels.
     pub size: [u32; 2],
+    /// Share of plates that have letters beside their digits. Telling the two apart takes longer to learn.
+    pub letters: f32,
 }
 
 impl MaskedPictures for PlateCrops {
@@ -28,7 +30,9 @@ impl MaskedPictures for PlateCrops {
     }
 
     fn get(&self, index: usize) -> Result<Arc<MaskedPicture>> {
-        let crop = PlateCrop::generate(self.seed, self.first + index as u64, self.size[0], self.size[1]);
+        let [width, height] = self.size;
+        let config = CropConfig { width, height, letters: self.letters, ..Default::default() };
+        let crop = PlateCrop::generate_with(self.seed, self.first + index as u64, &config);
         Ok(Arc::new(MaskedPicture { name: crop.text, picture: crop.image, mask: crop.digit_mask }))
     }
 }

@@ -41,7 +41,7 @@ const CROP: [usize; 2] = [64, 128];
 /// Trains for `steps` steps and writes scenes.png, curves.png, digits.png, the model and the log into `out`.
 pub fn demo(gpu: &Gpu, out: &Path, steps: u64, seed: u64, progress: &mut dyn Progress) -> Result<DemoOutcome> {
     write_picture(out.join("scenes.png"), &DynamicImage::ImageRgb8(scenes(seed)))?;
-    let crops = |first, count| PlateCrops { seed, first, count, size: [CROP[1] as u32, CROP[0] as u32] };
+    let crops = |first, count| PlateCrops { seed, first, count, size: [CROP[1] as u32, CROP[0] as u32], letters: 0.0 };
     let train = Segmentation {
         pictures: Cached::new(crops(0, TRAIN), 256 << 20),
         augment: Augment::default(),
@@ -82,13 +82,29 @@ fn demo_run(steps: u64, seed: u64) -> SegmentationRun {
     SegmentationRun { model, loss: usual_loss(1), batch: 8, settings }
 }
 
-/// Four street scenes with the ink of their plates marked.
+/// Street scenes, each beside its nearest plate with the ink of the digits marked.
 fn scenes(seed: u64) -> RgbImage {
     let draw = |i: u64| {
         let scene = Scene::generate(seed, i, &SceneConfig::default());
-        let marked = overlay(&scene.image, scene.digit_mask.as_raw(), Style::zoomed_for(scene.image.width()));
-        let plates: Vec<&str> = scene.plates.iter().map(|p| p.text.as_str()).collect();
-        row(&[(&format!("street {i}"), &scene.image), (&plates.join("  "), &marked)])
+        let (height, name) = (scene.image.height(), format!("street {i}"));
+        let nearest = scene.plates.iter().max_by(|a, b| a.bbox.width().total_cmp(&b.bbox.width()));
+        let closer = nearest.map(|plate| {
+            let marked = overlay(&scene.image, scene.digit_mask.as_raw(), Style::default());
+            let middle = ((plate.bbox.x0 + plate.bbox.x1) / 2.0, (plate.bbox.y0 + plate.bbox.y1) / 2.0);
+            (plate.text.clone(), closer(&marked, (middle.0 as u32, middle.1 as u32), height))
+        });
+        let mut panels = vec![(name.as_str(), &scene.image)];
+        panels.extend(closer.as_ref().map(|(text, picture)| (text.as_str(), picture)));
+        row(&panels)
     };
-    stack(&(0..3).map(draw).collect::<Vec<_>>())
+    stack(&(0..4).map(draw).collect::<Vec<_>>())
+}
+
+/// A square of the picture around `middle`, enlarged to `side` pixels.
+fn closer(picture: &RgbImage, (x, y): (u32, u32), side: u32) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    let cut = (h / 4).min(w);
+    let (left, top) = (x.saturating_sub(cut / 2).min(w - cut), y.saturating_sub(cut / 2).min(h - cut));
+    let part = image::imageops::crop_imm(picture, left, top, cut, cut).to_image();
+    image::imageops::resize(&part, side, side, image::imageops::FilterType::Nearest)
 }
