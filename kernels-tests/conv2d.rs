@@ -188,7 +188,7 @@ impl Case {
             // The register kernel takes channels in fours; the others anything.
             let fours = variant == Some(Variant::Registers) || (variant == Some(Variant::Subgroup) && rng.coin());
             let unit = if fours || rng.range(0, 3) == 0 { 4 } else { 1 };
-            let groups = rng.pick(&[1, 1, 1, 2, 3]);
+            let groups = rng.pick(&[1, 1, 1, 2, 3, 4]);
             let (ig, og) = (unit * rng.range(1, 3), unit * rng.range(1, 3));
             let (ig, og) = if rng.range(0, 4) == 0 { (unit, unit) } else { (ig, og) };
             let two = |rng: &mut Rng, low: usize, high: usize| [rng.range(low, high), rng.range(low, high)];
@@ -231,7 +231,7 @@ impl Case {
     pub fn boundary(transposed: bool, rng: &mut Rng) -> Vec<(Self, Vec<Tensor>)> {
         let base = Self::plain(transposed);
         let padded = Self { padding: [1; 4], bias: true, ..base.clone() };
-        let shapes: [(Self, [usize; 4], [usize; 2], usize); 12] = [
+        let shapes: [(Self, [usize; 4], [usize; 2], usize); 13] = [
             (base.clone(), [1, 1, 1, 1], [1, 1], 1),
             (padded.clone(), [1, 5, 3, 1], [3, 3], 1),
             (padded.clone(), [2, 7, 9, 3], [3, 3], 17),
@@ -242,6 +242,7 @@ impl Case {
             (Self { stride: [2, 2], padding: [3; 4], ..base.clone() }, [1, 23, 19, 3], [7, 7], 8),
             (Self { dilation: [5, 3], padding: [5, 4, 3, 2], ..base.clone() }, [1, 13, 14, 8], [3, 3], 16),
             (Self { groups: 19, ..padded.clone() }, [2, 9, 10, 19], [3, 3], 19),
+            (Self { groups: 36, stride: [2, 1], ..padded.clone() }, [2, 9, 18, 36], [3, 3], 36),
             (Self { groups: 2, activation: Activation::Relu, ..padded.clone() }, [1, 6, 7, 40], [3, 2], 72),
             (Self { stride: [2, 2], output_padding: [1, 0], ..base }, [2, 9, 6, 8], [2, 2], 36),
         ];

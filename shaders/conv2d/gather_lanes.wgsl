@@ -1,10 +1,9 @@
 // uses: activation, conv_gather
 // y[n, o, co] = activation(sum over taps k and channels i of x[n, in(o, k), i] * w[k, i, co] + bias[co] + residual[n, o, co])
 //
-// For any number of channels and groups. One invocation makes one channel of eight neighbouring pixels of a phase, so that a
-// weight is read once for eight; without groups the activations are uniform over the workgroup. The grid is
-// (ceil(pixels / 8), ceil(output channels / LANES), phases); tails are guarded here. One f32 accumulator
-// for each element, taps in order, channels innermost.
+// For any number of channels and groups. One invocation makes one channel of eight neighbouring pixels of a row of a phase, so that a
+// weight is read once for eight. The grid is (ceil(pixels of a row / 8), ceil(output channels / LANES),
+// phases * rows of all pictures); tails are guarded here. One f32 accumulator for each element, taps in order, channels innermost.
 
 override LANES: u32 = 8u;
 override GROUPED: bool = true;
@@ -16,79 +15,118 @@ override ACTIVATION: u32 = 0u;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-// Where input channel 0 of the group lies in x for this pixel and tap, or -1 outside the picture.
-fn source(pixel: vec3<u32>, k: vec2<u32>, first_channel: u32) -> i32 {
-    let at = input_position(pixel, k);
-    let row = (i32(pixel.x * params.input.y) + at.x) * i32(params.input.z) + at.y;
-    return select(-1, row * i32(params.input.w) + i32(first_channel), is_input(at) && pixel.x < params.input.x);
-}
-
-fn fetch(at: i32, i: u32) -> f32 {
-    let v = x[u32(max(at, 0)) + i];
-    return select(0.0, v, at >= 0);
-}
-
-fn store(m: u32, pixel: vec3<u32>, co: u32, sum: f32) {
-    if is_output(m, pixel) && co < params.output.w {
-        let at = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * params.output.w + co;
-        var v = sum;
-        if params.has_bias == 1u {
-            v += bias[co];
-        }
-        if params.has_residual == 1u {
-            v += residual[at];
-        }
-        y[at] = activate(v, ACTIVATION, params.slope);
+fn store(at: u32, channel: u32, sum: f32) {
+    var v = sum;
+    if params.has_bias == 1u {
+        v += bias[channel];
     }
+    if params.has_residual == 1u {
+        v += residual[at + channel];
+    }
+    y[at + channel] = activate(v, ACTIVATION, params.slope);
+}
+
+// The value at `at`, or zero where `column` is outside the picture.
+fn fetch(at: i32, column: i32) -> f32 {
+    let inside = column >= 0 && column < i32(params.input.z);
+    return select(0.0, x[u32(select(0, at, inside))], inside);
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let g = group + params.origin.xyz;
-    let co = g.y * LANES + lane;
-    let column = min(co, params.output.w - 1u);
-    var first_channel = 0u;
+    let width = params.output.w;
+    let in_width = i32(params.input.w);
+    let own = g.y * LANES + lane;
+    let channel = min(own, width - 1u);
+    var first_channel = 0;
     if GROUPED {
-        first_channel = column / params.kernel.w * params.kernel.z;
+        first_channel = i32(channel / params.kernel.w * params.kernel.z);
     }
-    let residue = vec2<u32>(g.z / params.phase.w, g.z % params.phase.w);
+    let rows = params.input.x * params.phase.x;
+    let phase = g.z / rows;
+    let row = g.z % rows;
+    let residue = vec2<u32>(phase / params.phase.w, phase % params.phase.w);
     let first = vec2<u32>(first_tap_y(residue.x), first_tap_x(residue.y));
-    let m = g.x * 8u;
-    let p0 = output_pixel(m, residue);
-    let p1 = output_pixel(m + 1u, residue);
-    let p2 = output_pixel(m + 2u, residue);
-    let p3 = output_pixel(m + 3u, residue);
-    let p4 = output_pixel(m + 4u, residue);
-    let p5 = output_pixel(m + 5u, residue);
-    let p6 = output_pixel(m + 6u, residue);
-    let p7 = output_pixel(m + 7u, residue);
-    var sum_a = vec4<f32>();
-    var sum_b = vec4<f32>();
+    // The first of the eight pixels; the next one of a phase lies `up` to the right, and meets the input `down` to the right.
+    let pixel = vec3<u32>(row / params.phase.x, vec2<u32>(row % params.phase.x, g.x * 8u) * params.phase.zw + residue);
+    let start = input_position(pixel, first);
+    let step = i32(params.step.y);
+    var sum0 = 0.0;
+    var sum1 = 0.0;
+    var sum2 = 0.0;
+    var sum3 = 0.0;
+    var sum4 = 0.0;
+    var sum5 = 0.0;
+    var sum6 = 0.0;
+    var sum7 = 0.0;
+    var in_row = start.x;
     for (var ky = first.x; ky < params.kernel.x; ky += params.step.z) {
+        let picture_row = (i32(pixel.x * params.input.y) + in_row) * i32(params.input.z);
+        let inside = in_row >= 0 && in_row < i32(params.input.y);
+        in_row += params.delta.x;
+        if !inside {
+            continue;
+        }
+        var in_column = start.y;
         for (var kx = first.y; kx < params.kernel.y; kx += params.step.w) {
-            let k = vec2<u32>(ky, kx);
-            let a = vec4<i32>(
-                source(p0, k, first_channel), source(p1, k, first_channel),
-                source(p2, k, first_channel), source(p3, k, first_channel),
-            );
-            let b = vec4<i32>(
-                source(p4, k, first_channel), source(p5, k, first_channel),
-                source(p6, k, first_channel), source(p7, k, first_channel),
-            );
-            let row = (ky * params.kernel.y + kx) * params.kernel.z;
+            let c0 = in_column;
+            let c1 = in_column + 1 * step;
+            let c2 = in_column + 2 * step;
+            let c3 = in_column + 3 * step;
+            let c4 = in_column + 4 * step;
+            let c5 = in_column + 5 * step;
+            let c6 = in_column + 6 * step;
+            let c7 = in_column + 7 * step;
+            let weight_row = (ky * params.kernel.y + kx) * params.kernel.z;
+            let at0 = (picture_row + c0) * in_width + first_channel;
+            let at1 = (picture_row + c1) * in_width + first_channel;
+            let at2 = (picture_row + c2) * in_width + first_channel;
+            let at3 = (picture_row + c3) * in_width + first_channel;
+            let at4 = (picture_row + c4) * in_width + first_channel;
+            let at5 = (picture_row + c5) * in_width + first_channel;
+            let at6 = (picture_row + c6) * in_width + first_channel;
+            let at7 = (picture_row + c7) * in_width + first_channel;
             for (var i = 0u; i < params.kernel.z; i++) {
-                let weight = w[(row + i) * params.output.w + column];
-                sum_a += weight * vec4<f32>(fetch(a.x, i), fetch(a.y, i), fetch(a.z, i), fetch(a.w, i));
-                sum_b += weight * vec4<f32>(fetch(b.x, i), fetch(b.y, i), fetch(b.z, i), fetch(b.w, i));
+                let weight = w[(weight_row + i) * width + channel];
+                sum0 += weight * fetch(at0 + i32(i), c0);
+                sum1 += weight * fetch(at1 + i32(i), c1);
+                sum2 += weight * fetch(at2 + i32(i), c2);
+                sum3 += weight * fetch(at3 + i32(i), c3);
+                sum4 += weight * fetch(at4 + i32(i), c4);
+                sum5 += weight * fetch(at5 + i32(i), c5);
+                sum6 += weight * fetch(at6 + i32(i), c6);
+                sum7 += weight * fetch(at7 + i32(i), c7);
             }
+            in_column += params.delta.y;
         }
     }
-    store(m, p0, co, sum_a.x);
-    store(m + 1u, p1, co, sum_a.y);
-    store(m + 2u, p2, co, sum_a.z);
-    store(m + 3u, p3, co, sum_a.w);
-    store(m + 4u, p4, co, sum_b.x);
-    store(m + 5u, p5, co, sum_b.y);
-    store(m + 6u, p6, co, sum_b.z);
-    store(m + 7u, p7, co, sum_b.w);
+    if own < width && pixel.y < params.output.y {
+        let at = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * width;
+        let next = params.phase.w * width;
+        if pixel.z + 0u * params.phase.w < params.output.z {
+            store(at + 0u * next, channel, sum0);
+        }
+        if pixel.z + 1u * params.phase.w < params.output.z {
+            store(at + 1u * next, channel, sum1);
+        }
+        if pixel.z + 2u * params.phase.w < params.output.z {
+            store(at + 2u * next, channel, sum2);
+        }
+        if pixel.z + 3u * params.phase.w < params.output.z {
+            store(at + 3u * next, channel, sum3);
+        }
+        if pixel.z + 4u * params.phase.w < params.output.z {
+            store(at + 4u * next, channel, sum4);
+        }
+        if pixel.z + 5u * params.phase.w < params.output.z {
+            store(at + 5u * next, channel, sum5);
+        }
+        if pixel.z + 6u * params.phase.w < params.output.z {
+            store(at + 6u * next, channel, sum6);
+        }
+        if pixel.z + 7u * params.phase.w < params.output.z {
+            store(at + 7u * next, channel, sum7);
+        }
+    }
 }

@@ -10,8 +10,10 @@ use crate::ops::{Activation, LaunchCx};
 /// The ways to make a convolution. Not every way takes every shape; [`choose`] falls back to one that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// A lane for each output channel. Any shape; the way for depthwise and odd channel counts.
+    /// A lane for each output channel. Any shape; the way for narrow groups.
     Lanes,
+    /// A lane for four channels. As many groups as channels, in fours.
+    Depthwise,
     /// Four pixels by four channels in registers. Channels of a group in fours; for software devices without subgroups.
     Registers,
     /// Sixteen pixels by sixteen channels, activations handed round a subgroup. Any shape; for software devices.
@@ -39,6 +41,7 @@ macro_rules! kernel {
 pub(super) use kernel;
 
 kernel!(LANES, "conv2d.lanes", "gather_lanes.wgsl", GatherParams, EPILOGUES);
+kernel!(DEPTHWISE, "conv2d.depthwise", "gather_depthwise.wgsl", GatherParams, EPILOGUES);
 kernel!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", GatherParams, EPILOGUES);
 kernel!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", GatherParams, EPILOGUES, Needs::Subgroups);
 kernel!(
@@ -63,13 +66,16 @@ pub(super) fn choose(
     let in_fours = inputs.is_multiple_of(4) && outputs.is_multiple_of(4);
     // The subgroup kernels count on a workgroup of eight being (part of) one subgroup.
     let subgroup = profile.subgroup_size >= 8;
+    let depthwise = inputs == 1 && outputs == 1 && groups.is_multiple_of(4);
     match forced {
+        Some(Variant::Depthwise) if !depthwise => {}
         Some(Variant::Registers) if !in_fours => {}
         Some(Variant::Subgroup) if !subgroup => {}
         Some(variant) => return variant,
         None => {}
     }
     match profile.kind {
+        _ if depthwise => Variant::Depthwise,
         // Narrow groups leave most of a tile empty.
         _ if groups > 1 && outputs < 16 => Variant::Lanes,
         DeviceKind::Software if subgroup => Variant::Subgroup,
@@ -99,27 +105,38 @@ pub(crate) fn gather(
     let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
     let variant = choose(inputs, outputs, g.groups, cx.profile, forced);
     let (code, slope) = fused.activation.code();
-    let pixels = g.phase_pixels();
-    let lanes = lanes(if variant == Variant::Lanes { g.output[3] } else { outputs.div_ceil(4) });
     // One run of memory for each kernel row: see gather_subgroup_any.wgsl.
     let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
     let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 8 || !flat);
+    let lanes = lanes(match variant {
+        Variant::Lanes => g.output[3],
+        Variant::Depthwise => g.output[3] / 4,
+        _ => outputs.div_ceil(4),
+    });
     let (kernel, tile, blocks) = match variant {
         Variant::Lanes => (&LANES, 8, g.output[3].div_ceil(lanes)),
+        Variant::Depthwise => (&DEPTHWISE, 8, (g.output[3] / 4).div_ceil(lanes)),
         Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
         Variant::Subgroup if fine => (&SUBGROUP, 16, outputs.div_ceil(16)),
         Variant::Subgroup => (&SUBGROUP_ANY, 16, outputs.div_ceil(16)),
         Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
     };
-    let per_block = if variant == Variant::Lanes { 1 } else { g.groups };
-    let groups = [pixels.div_ceil(tile) as u32, (blocks * per_block) as u32, g.phases() as u32];
+    let groups = match variant {
+        // Tiles along rows, so that nothing but the first pixel's place needs a division.
+        Variant::Lanes | Variant::Depthwise => {
+            let [rows, columns] = g.phase_extent();
+            [columns.div_ceil(tile), blocks, g.phases() * g.output[0] * rows]
+        }
+        _ => [g.phase_pixels().div_ceil(tile), blocks * g.groups, g.phases()],
+    }
+    .map(|n| n as u32);
     let mut overrides = vec![("ACTIVATION", f64::from(code))];
     match variant {
         Variant::Lanes => {
             overrides.push(("LANES", lanes as f64));
             overrides.push(("GROUPED", f64::from(u8::from(g.groups > 1))));
         }
-        Variant::Registers => overrides.push(("LANES", lanes as f64)),
+        Variant::Depthwise | Variant::Registers => overrides.push(("LANES", lanes as f64)),
         Variant::Subgroup if !fine => overrides.push(("FLAT", f64::from(u8::from(flat)))),
         Variant::Subgroup | Variant::Tiled => {}
     }

@@ -26,12 +26,14 @@ use std::sync::Arc;
 /// The kernels of both convolutions.
 pub(crate) const KERNELS: &[&Kernel] = &[
     &dispatch::LANES,
+    &dispatch::DEPTHWISE,
     &dispatch::REGISTERS,
     &dispatch::SUBGROUP,
     &dispatch::SUBGROUP_ANY,
     &dispatch::TILED,
     &dispatch::TURN_WEIGHT,
     &weight::WEIGHT_LANES,
+    &weight::WEIGHT_DEPTHWISE,
     &weight::WEIGHT_REGISTERS,
     &weight::WEIGHT_SUBGROUP,
     &weight::WEIGHT_SUBGROUP_ANY,

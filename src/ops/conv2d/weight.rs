@@ -7,6 +7,7 @@ use crate::gpu::{Kernel, Launch, Needs, Profile, Slot, Uniform};
 use crate::ops::Work;
 
 kernel!(WEIGHT_LANES, "conv2d.weight_lanes", "weight_lanes.wgsl", WeightParams, &[&[("ROWS", 1.0)]]);
+kernel!(WEIGHT_DEPTHWISE, "conv2d.weight_depthwise", "weight_depthwise.wgsl", WeightParams, &[]);
 kernel!(WEIGHT_REGISTERS, "conv2d.weight_registers", "weight_registers.wgsl", WeightParams, &[]);
 kernel!(WEIGHT_SUBGROUP, "conv2d.weight_subgroup", "weight_subgroup.wgsl", WeightParams, &[], Needs::Subgroups);
 kernel!(
@@ -59,7 +60,11 @@ impl WeightSum {
         let taps = self.kernel[0] * self.kernel[1];
         let size = taps * inputs * self.columns[3];
         let variant = choose(inputs, outputs, self.groups, profile, forced);
-        let lanes = lanes(if variant == Variant::Lanes { self.columns[3] } else { outputs.div_ceil(4) });
+        let lanes = lanes(match variant {
+            Variant::Lanes => self.columns[3],
+            Variant::Depthwise => self.columns[3] / 4,
+            _ => outputs.div_ceil(4),
+        });
         // Few input channels fill a tile only together with other taps, which moving columns forbid.
         let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 16 || self.moving_columns);
         let in_rows = if inputs == 1 { 1 } else { 4 };
@@ -67,6 +72,10 @@ impl WeightSum {
             Variant::Lanes => {
                 let blocks = self.columns[3].div_ceil(lanes);
                 (&WEIGHT_LANES, blocks, blocks, taps * inputs.div_ceil(in_rows))
+            }
+            Variant::Depthwise => {
+                let blocks = (self.columns[3] / 4).div_ceil(lanes);
+                (&WEIGHT_DEPTHWISE, blocks, blocks, taps)
             }
             Variant::Registers => {
                 let blocks = (outputs / 4).div_ceil(lanes);
@@ -113,7 +122,7 @@ impl WeightSum {
                 ("GROUPED", f64::from(u8::from(self.groups > 1))),
                 ("ROWS", in_rows as f64),
             ],
-            Variant::Registers => vec![("LANES", lanes as f64)],
+            Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
             Variant::Subgroup if fine => Vec::new(),
             Variant::Subgroup | Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
         };

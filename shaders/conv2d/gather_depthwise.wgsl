@@ -1,0 +1,117 @@
+// uses: activation, conv_gather
+// y[n, o, c] = activation(sum over taps k of x[n, in(o, k), c] * w[k, c] + bias[c] + residual[n, o, c])
+//
+// Depthwise: as many groups as channels, in fours. One invocation makes four channels of eight neighbouring pixels of a row of a phase, so
+// that a weight is read once for eight. The grid is (ceil(pixels of a row / 8), ceil(channels / (4 * LANES)),
+// phases * rows of all pictures); tails are guarded here. One f32 accumulator for each element, taps in order.
+
+override LANES: u32 = 8u;
+override ACTIVATION: u32 = 0u;
+
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+
+fn store(at: u32, channel: u32, sum: vec4<f32>) {
+    var v = sum;
+    if params.has_bias == 1u {
+        v += bias[channel];
+    }
+    if params.has_residual == 1u {
+        v += residual[at + channel];
+    }
+    y[at + channel] = activate4(v, ACTIVATION, params.slope);
+}
+
+// The value at `at`, or zero where `column` is outside the picture.
+fn fetch(at: i32, column: i32) -> vec4<f32> {
+    let inside = column >= 0 && column < i32(params.input.z);
+    return select(vec4<f32>(), x[u32(select(0, at, inside))], inside);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let g = group + params.origin.xyz;
+    let width = params.output.w / 4u;
+    let in_width = i32(params.input.w / 4u);
+    let own = g.y * LANES + lane;
+    let channel = min(own, width - 1u);
+    let first_channel = i32(channel);
+    let rows = params.input.x * params.phase.x;
+    let phase = g.z / rows;
+    let row = g.z % rows;
+    let residue = vec2<u32>(phase / params.phase.w, phase % params.phase.w);
+    let first = vec2<u32>(first_tap_y(residue.x), first_tap_x(residue.y));
+    // The first of the eight pixels; the next one of a phase lies `up` to the right, and meets the input `down` to the right.
+    let pixel = vec3<u32>(row / params.phase.x, vec2<u32>(row % params.phase.x, g.x * 8u) * params.phase.zw + residue);
+    let start = input_position(pixel, first);
+    let step = i32(params.step.y);
+    var sum0 = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    var sum4 = vec4<f32>();
+    var sum5 = vec4<f32>();
+    var sum6 = vec4<f32>();
+    var sum7 = vec4<f32>();
+    var in_row = start.x;
+    for (var ky = first.x; ky < params.kernel.x; ky += params.step.z) {
+        let picture_row = (i32(pixel.x * params.input.y) + in_row) * i32(params.input.z);
+        let inside = in_row >= 0 && in_row < i32(params.input.y);
+        in_row += params.delta.x;
+        if !inside {
+            continue;
+        }
+        var in_column = start.y;
+        for (var kx = first.y; kx < params.kernel.y; kx += params.step.w) {
+            let c0 = in_column;
+            let c1 = in_column + 1 * step;
+            let c2 = in_column + 2 * step;
+            let c3 = in_column + 3 * step;
+            let c4 = in_column + 4 * step;
+            let c5 = in_column + 5 * step;
+            let c6 = in_column + 6 * step;
+            let c7 = in_column + 7 * step;
+            let weight = w[(ky * params.kernel.y + kx) * width + channel];
+            sum0 += weight * fetch((picture_row + c0) * in_width + first_channel, c0);
+            sum1 += weight * fetch((picture_row + c1) * in_width + first_channel, c1);
+            sum2 += weight * fetch((picture_row + c2) * in_width + first_channel, c2);
+            sum3 += weight * fetch((picture_row + c3) * in_width + first_channel, c3);
+            sum4 += weight * fetch((picture_row + c4) * in_width + first_channel, c4);
+            sum5 += weight * fetch((picture_row + c5) * in_width + first_channel, c5);
+            sum6 += weight * fetch((picture_row + c6) * in_width + first_channel, c6);
+            sum7 += weight * fetch((picture_row + c7) * in_width + first_channel, c7);
+            in_column += params.delta.y;
+        }
+    }
+    if own < width && pixel.y < params.output.y {
+        let at = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * width;
+        let next = params.phase.w * width;
+        if pixel.z + 0u * params.phase.w < params.output.z {
+            store(at + 0u * next, channel, sum0);
+        }
+        if pixel.z + 1u * params.phase.w < params.output.z {
+            store(at + 1u * next, channel, sum1);
+        }
+        if pixel.z + 2u * params.phase.w < params.output.z {
+            store(at + 2u * next, channel, sum2);
+        }
+        if pixel.z + 3u * params.phase.w < params.output.z {
+            store(at + 3u * next, channel, sum3);
+        }
+        if pixel.z + 4u * params.phase.w < params.output.z {
+            store(at + 4u * next, channel, sum4);
+        }
+        if pixel.z + 5u * params.phase.w < params.output.z {
+            store(at + 5u * next, channel, sum5);
+        }
+        if pixel.z + 6u * params.phase.w < params.output.z {
+            store(at + 6u * next, channel, sum6);
+        }
+        if pixel.z + 7u * params.phase.w < params.output.z {
+            store(at + 7u * next, channel, sum7);
+        }
+    }
+}
