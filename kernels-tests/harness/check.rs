@@ -132,7 +132,7 @@ fn differences<S: OpSpec>(attrs: &S::Attrs, inputs: &[Array], weights: &[Option<
     let mut value = Array::zeros(&inputs[input].shape);
     let mut magnitude = vec![0.0; value.data.len()];
     let mut terms = 0usize;
-    for j in 0..value.data.len() {
+    for (j, (derivative, magnitude)) in value.data.iter_mut().zip(&mut magnitude).enumerate() {
         let x = inputs[input].data[j];
         let h = 1e-5 * x.abs().max(1.0);
         moved[input].data[j] = x + h;
@@ -145,8 +145,8 @@ fn differences<S: OpSpec>(attrs: &S::Attrs, inputs: &[Array], weights: &[Option<
             let Some(weight) = weight else { continue };
             for ((a, b), w) in high.value.data.iter().zip(&low.value.data).zip(weight.as_f32()) {
                 let term = f64::from(*w) * (a - b) / (2.0 * h);
-                value.data[j] += term;
-                magnitude[j] += term.abs();
+                *derivative += term;
+                *magnitude += term.abs();
                 touched += usize::from(term != 0.0);
             }
         }

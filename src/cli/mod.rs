@@ -55,7 +55,7 @@ enum Command {
     /// Segment pictures: masks, overlays, JSON.
     Segment(segment::SegmentArgs),
     /// Train a network on your data.
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Measure a trained network.
     Eval(eval::EvalArgs),
     /// Run one kernel on your own tensors.

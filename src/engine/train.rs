@@ -66,6 +66,11 @@ impl TrainSettings {
         }
     }
 
+    /// Whether step `step`, counted from 1, is followed by a validation. The last one always is.
+    pub fn validates_at(&self, step: u64) -> bool {
+        step == self.steps || step.is_multiple_of(self.validate_every.max(1))
+    }
+
     /// What the host uploads for step `step`, counted from 1.
     pub fn hyper(&self, step: u64) -> Tensor {
         let lr = self.rate.at(step - 1, self.steps);
@@ -213,8 +218,7 @@ impl Trainer {
                 self.collect(progress)?;
             }
             let step = self.state.step;
-            let last = step == self.settings.steps;
-            if last || step % self.settings.validate_every.max(1) == 0 {
+            if self.settings.validates_at(step) {
                 while !self.pending.is_empty() {
                     self.collect(progress)?;
                 }
@@ -249,8 +253,7 @@ impl Trainer {
             return Err(self.blame(step, &feed));
         }
         let row = [("loss", f64::from(loss)), ("norm", f64::from(norm)), ("lr", lr)];
-        let validated = step % self.settings.validate_every.max(1) == 0 || step == self.settings.steps;
-        if validated {
+        if self.settings.validates_at(step) {
             self.state.last_row = row.map(|(n, v)| (n.to_string(), v)).to_vec();
         } else {
             self.log.write(step, &row)?;

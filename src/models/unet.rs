@@ -143,7 +143,7 @@ impl UNet {
 
     fn check_even(&self, net: &Net<'_>, skip: Value, level: usize) -> Result<()> {
         let shape = net.graph.shape(skip);
-        if shape[1] % 2 == 0 && shape[2] % 2 == 0 {
+        if shape[1].is_multiple_of(2) && shape[2].is_multiple_of(2) {
             return Ok(());
         }
         let hint = match self.padding {
