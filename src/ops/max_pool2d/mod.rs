@@ -2,6 +2,7 @@
 //!
 //! A NaN in the input is not propagated: it never replaces a number, and stays only where it comes first in its window.
 //! The gradient finds the winners again from x and y, which a network keeps anyway, instead of storing an index for each y.
+//! Windows that lie apart take a kernel of their own, several times faster than the general one.
 
 use super::lanes::wide;
 use super::pool::{self, Params, Side};
@@ -14,6 +15,7 @@ pub use super::pool::Window;
 
 wide!(FORWARD, "max_pool2d.forward", "max_pool2d/forward.wgsl", Params);
 wide!(GRAD, "max_pool2d.grad", "max_pool2d/grad.wgsl", Params);
+wide!(GRAD_APART, "max_pool2d.grad_apart", "max_pool2d/grad_apart.wgsl", Params);
 
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
@@ -23,7 +25,7 @@ pub static ENTRY: Entry = Entry {
     attrs: &[Window::KERNEL, Window::STRIDE, Window::PADDING, Window::DILATION, Window::CEIL],
     outputs: &["y"],
     gradient: Ok(()),
-    kernels: &[&FORWARD.one, &FORWARD.four, &GRAD.one, &GRAD.four],
+    kernels: &[&FORWARD.one, &FORWARD.four, &GRAD.one, &GRAD.four, &GRAD_APART.one, &GRAD_APART.four],
     build: |attrs, _| {
         let window = Window { dilation: attrs.pair("dilation", [1, 1])?, ..Window::from_attrs(attrs)? };
         Ok(Built::images(MaxPool2d(window), 1, 1))
@@ -68,9 +70,12 @@ impl Op for MaxPool2dGrad {
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        let sizes = (&self.0, &cx.inputs[1].shape, &cx.inputs[2].shape, Side::Input);
+        let window = &self.0;
+        let apart = window.dilation == [1, 1] && (0..2).all(|axis| window.stride[axis] >= window.kernel[axis]);
+        let (kernel, side) = if apart { (&GRAD_APART, Side::Output) } else { (&GRAD, Side::Input) };
+        let sizes = (window, &cx.inputs[1].shape, &cx.inputs[2].shape, side);
         let slots = vec![Input(0), Input(1), Input(2), Output(0)];
-        Ok(Work::one(pool::launch(cx, &GRAD, sizes, slots, |_| ())))
+        Ok(Work::one(pool::launch(cx, kernel, sizes, slots, |_| ())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
