@@ -11,6 +11,7 @@ mod tolerance;
 
 use mapping::Outcome;
 use serde_json::Value as Json;
+use std::io::Write as _;
 use std::path::PathBuf;
 use wgvision::tensor::Tensor;
 
@@ -51,7 +52,9 @@ fn folder() -> Option<PathBuf> {
 /// Runs every case of a file.
 fn check(file: &str) {
     let Some(folder) = folder() else {
-        println!("SKIPPED: WGVISION_DATA is not set, the WebNN vectors of {file} were not read");
+        // Past the test runner's capture, which hides what a passing test prints.
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: WGVISION_DATA is not set, the WebNN vectors of {file} were not read");
         return;
     };
     let path = folder.join(format!("{file}.json"));
@@ -133,7 +136,7 @@ vectors! {
 #[test]
 fn every_file_of_the_folder_is_read() {
     let Some(folder) = folder() else {
-        println!("SKIPPED: WGVISION_DATA is not set");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: WGVISION_DATA is not set, the folder of vectors was not listed");
         return;
     };
     let mut found: Vec<String> = std::fs::read_dir(&folder)

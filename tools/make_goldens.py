@@ -502,7 +502,10 @@ def l2_norm(g):
     """Every pixel's channels scaled to unit length, times a weight for each channel (ParseNet, SSD)."""
     for shape in ((2, 5, 3, 4), (1, 64, 3, 2), (1, 1, 2, 2)):
         fn = lambda x, weight: F.normalize(x, dim=1) * weight.view(1, -1, 1, 1)
-        g.case("x".join(map(str, shape)), fn, lambda: {"x": off_zero(*shape), "weight": uniform(shape[1], low=0.5, high=20.0)})
+        # The gradient takes the part along x away from terms of this size; with one channel nothing is left.
+        terms = lambda k: {"grad_x": (k["weight"].view(1, -1, 1, 1) / k["x"].norm(dim=1, keepdim=True)).square().mean().sqrt()}
+        draw = lambda: {"x": off_zero(*shape), "weight": uniform(shape[1], low=0.5, high=20.0)}
+        g.case("x".join(map(str, shape)), fn, draw, scale=terms if shape[1] == 1 else None)
 
 
 # ---- pointwise ---------------------------------------------------------------------------------------------------------
@@ -700,22 +703,41 @@ def permute(g):
 
 @golden
 def gather(g):
-    """PyTorch's index_select."""
-    for name, shape, dim, count in (("rows", (7, 5), 0, 11), ("columns", (3, 9), 1, 4), ("channels", (2, 5, 3, 4), 1, 7), ("width", (1, 3, 4, 6), 3, 2)):
-        draw = lambda: {"x": uniform(*shape), "index": torch.randint(0, shape[dim], (count,)).int()}
-        g.case(name, lambda x, index: x.index_select(dim, index), draw, {"dim": dim})
+    for name, shape, index, dim in (
+        ("vector", (9,), (20,), 0),
+        ("rows", (7, 5), (11, 5), 0),
+        ("columns", (3, 9), (2, 4), 1),
+        ("channels", (2, 5, 3, 4), (2, 7, 3, 4), 1),
+        ("height", (2, 3, 6, 4), (1, 2, 3, 4), 2),
+        ("width", (1, 3, 4, 6), (1, 3, 4, 2), -1),
+    ):
+        draw = lambda: {"x": uniform(*shape), "index": torch.randint(0, shape[dim], index).int()}
+        g.case(name, lambda x, index: torch.gather(x, dim, index), draw, {"dim": dim})
 
 
 @golden
-def pixel_shuffle(g):
+def depth_to_space(g):
     for shape, r in (((1, 4, 3, 5), 2), ((2, 18, 4, 2), 3), ((1, 16, 2, 3), 4)):
         g.case(f"{'x'.join(map(str, shape))}_by_{r}", lambda x: F.pixel_shuffle(x, r), lambda: {"x": uniform(*shape)}, {"upscale_factor": r})
 
 
 @golden
-def pixel_unshuffle(g):
+def space_to_depth(g):
     for shape, r in (((1, 2, 6, 4), 2), ((2, 3, 9, 6), 3)):
         g.case(f"{'x'.join(map(str, shape))}_by_{r}", lambda x: F.pixel_unshuffle(x, r), lambda: {"x": uniform(*shape)}, {"downscale_factor": r})
+
+
+@golden
+def darknet_reorg(g):
+    """Darknet reads its input as if it had c / s^2 channels of s times the height and width, and cuts that into blocks."""
+
+    def fn(x, s):
+        n, c, h, w = x.shape
+        blocks = x.reshape(n, c // (s * s), h, s, w, s)
+        return blocks.permute(0, 3, 5, 1, 2, 4).reshape(n, c * s * s, h // s, w // s)
+
+    for shape, s in (((1, 4, 6, 4), 2), ((2, 64, 4, 6), 2), ((1, 9, 3, 6), 3)):
+        g.case(f"{'x'.join(map(str, shape))}_by_{s}", lambda x: fn(x, s), lambda: {"x": uniform(*shape)}, {"stride": s})
 
 
 RESIZES = [
