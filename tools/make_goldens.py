@@ -99,7 +99,7 @@ class Golden:
                 if not isinstance(value, U32) and value.dtype.is_floating_point:
                     assert torch.isfinite(value).all() or side == "in", (self.op, name, key)
                 self.tensors[f"{name}/{side}/{key}"] = packed(value)
-        scale = {k: float(v) for k, v in (scale(wide) if scale else {}).items()}
+        scale = {k: float(torch.as_tensor(v).detach()) for k, v in (scale(wide) if scale else {}).items()}
         self.cases.append({"name": name, "op": self.op, "attrs": attrs or {}, "grad": bool(wrt), "scale": scale})
 
     def write(self):
