@@ -2,11 +2,13 @@
 // y[n, o, c] = activation(sum over taps k of x[n, in(o, k), c] * w[k, c] + bias[c] + residual[n, o, c])
 //
 // Depthwise: as many groups as channels, in fours. One invocation makes four channels of eight neighbouring pixels of a row of a phase, so
-// that a weight is read once for eight. The grid is (ceil(pixels of a row / 8), ceil(channels / (4 * LANES)),
+// that a weight is read once for eight. Where the input moves by one from pixel to pixel and by SLIDE, one or minus one, from tap to tap, a value
+// read for one tap serves its neighbour for the next. The grid is (ceil(pixels of a row / 8), ceil(channels / (4 * LANES)),
 // phases * rows of all pictures); tails are guarded here. One f32 accumulator for each element, taps in order.
 
 override LANES: u32 = 8u;
 override ACTIVATION: u32 = 0u;
+override SLIDE: i32 = 0;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
@@ -64,26 +66,67 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if !inside {
             continue;
         }
+        let line = picture_row * in_width + first_channel;
         var in_column = start.y;
+        var v0 = vec4<f32>();
+        var v1 = vec4<f32>();
+        var v2 = vec4<f32>();
+        var v3 = vec4<f32>();
+        var v4 = vec4<f32>();
+        var v5 = vec4<f32>();
+        var v6 = vec4<f32>();
+        var v7 = vec4<f32>();
+        if SLIDE != 0 {
+            v0 = fetch(line + in_column * in_width, in_column);
+            v1 = fetch(line + (in_column + step) * in_width, in_column + step);
+            v2 = fetch(line + (in_column + 2 * step) * in_width, in_column + 2 * step);
+            v3 = fetch(line + (in_column + 3 * step) * in_width, in_column + 3 * step);
+            v4 = fetch(line + (in_column + 4 * step) * in_width, in_column + 4 * step);
+            v5 = fetch(line + (in_column + 5 * step) * in_width, in_column + 5 * step);
+            v6 = fetch(line + (in_column + 6 * step) * in_width, in_column + 6 * step);
+            v7 = fetch(line + (in_column + 7 * step) * in_width, in_column + 7 * step);
+        }
         for (var kx = first.y; kx < params.kernel.y; kx += params.step.w) {
-            let c0 = in_column;
-            let c1 = in_column + 1 * step;
-            let c2 = in_column + 2 * step;
-            let c3 = in_column + 3 * step;
-            let c4 = in_column + 4 * step;
-            let c5 = in_column + 5 * step;
-            let c6 = in_column + 6 * step;
-            let c7 = in_column + 7 * step;
+            if SLIDE == 0 {
+                v0 = fetch(line + in_column * in_width, in_column);
+                v1 = fetch(line + (in_column + step) * in_width, in_column + step);
+                v2 = fetch(line + (in_column + 2 * step) * in_width, in_column + 2 * step);
+                v3 = fetch(line + (in_column + 3 * step) * in_width, in_column + 3 * step);
+                v4 = fetch(line + (in_column + 4 * step) * in_width, in_column + 4 * step);
+                v5 = fetch(line + (in_column + 5 * step) * in_width, in_column + 5 * step);
+                v6 = fetch(line + (in_column + 6 * step) * in_width, in_column + 6 * step);
+                v7 = fetch(line + (in_column + 7 * step) * in_width, in_column + 7 * step);
+            }
             let weight = w[(ky * params.kernel.y + kx) * width + channel];
-            sum0 += weight * fetch((picture_row + c0) * in_width + first_channel, c0);
-            sum1 += weight * fetch((picture_row + c1) * in_width + first_channel, c1);
-            sum2 += weight * fetch((picture_row + c2) * in_width + first_channel, c2);
-            sum3 += weight * fetch((picture_row + c3) * in_width + first_channel, c3);
-            sum4 += weight * fetch((picture_row + c4) * in_width + first_channel, c4);
-            sum5 += weight * fetch((picture_row + c5) * in_width + first_channel, c5);
-            sum6 += weight * fetch((picture_row + c6) * in_width + first_channel, c6);
-            sum7 += weight * fetch((picture_row + c7) * in_width + first_channel, c7);
+            sum0 += weight * v0;
+            sum1 += weight * v1;
+            sum2 += weight * v2;
+            sum3 += weight * v3;
+            sum4 += weight * v4;
+            sum5 += weight * v5;
+            sum6 += weight * v6;
+            sum7 += weight * v7;
             in_column += params.delta.y;
+            if SLIDE == 1 {
+                v0 = v1;
+                v1 = v2;
+                v2 = v3;
+                v3 = v4;
+                v4 = v5;
+                v5 = v6;
+                v6 = v7;
+                v7 = fetch(line + (in_column + 7) * in_width, in_column + 7);
+            }
+            if SLIDE == -1 {
+                v7 = v6;
+                v6 = v5;
+                v5 = v4;
+                v4 = v3;
+                v3 = v2;
+                v2 = v1;
+                v1 = v0;
+                v0 = fetch(line + in_column * in_width, in_column);
+            }
         }
     }
     if own < width && pixel.y < params.output.y {

@@ -2,7 +2,7 @@
 //!
 //! The rule is static: kind of device and shape decide, nothing is measured at run time.
 
-use super::geometry::Gather;
+use super::geometry::{Axis, Gather};
 use super::params::{GatherParams, TurnParams};
 use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
 use crate::ops::{Activation, LaunchCx};
@@ -41,7 +41,13 @@ macro_rules! kernel {
 pub(super) use kernel;
 
 kernel!(LANES, "conv2d.lanes", "gather_lanes.wgsl", GatherParams, EPILOGUES);
-kernel!(DEPTHWISE, "conv2d.depthwise", "gather_depthwise.wgsl", GatherParams, EPILOGUES);
+kernel!(
+    DEPTHWISE,
+    "conv2d.depthwise",
+    "gather_depthwise.wgsl",
+    GatherParams,
+    &[&[("ACTIVATION", 3.0), ("SLIDE", 1.0)], &[("SLIDE", -1.0)]]
+);
 kernel!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", GatherParams, EPILOGUES);
 kernel!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", GatherParams, EPILOGUES, Needs::Subgroups);
 kernel!(
@@ -136,7 +142,13 @@ pub(crate) fn gather(
             overrides.push(("LANES", lanes as f64));
             overrides.push(("GROUPED", f64::from(u8::from(g.groups > 1))));
         }
-        Variant::Depthwise | Variant::Registers => overrides.push(("LANES", lanes as f64)),
+        Variant::Depthwise => {
+            let along = tap_move(g.axes[1]);
+            let slides = g.axes[1].down == 1 && along.abs() == 1;
+            overrides.push(("LANES", lanes as f64));
+            overrides.push(("SLIDE", if slides { f64::from(along) } else { 0.0 }));
+        }
+        Variant::Registers => overrides.push(("LANES", lanes as f64)),
         Variant::Subgroup if !fine => overrides.push(("FLAT", f64::from(u8::from(flat)))),
         Variant::Subgroup | Variant::Tiled => {}
     }
@@ -182,11 +194,15 @@ pub(super) fn lanes(channels: usize) -> usize {
     if channels > 16 { 32 } else { channels.next_multiple_of(8) }
 }
 
+/// How far the input position moves from one tap of a phase to the next.
+fn tap_move(axis: Axis) -> i32 {
+    (axis.tap_step() as isize * axis.tap / axis.up as isize) as i32
+}
+
 fn params(g: &Gather) -> GatherParams {
     let four = |v: [usize; 4]| v.map(|e| e as u32);
     let [y, x] = g.axes;
     let [qh, qw] = g.phase_extent();
-    let delta = |a: crate::ops::conv2d::Axis| (a.tap_step() as isize * a.tap / a.up as isize) as i32;
     GatherParams {
         input: four(g.input),
         output: four(g.output),
@@ -194,7 +210,7 @@ fn params(g: &Gather) -> GatherParams {
         phase: four([qh, qw, y.up, x.up]),
         step: four([y.down, x.down, y.tap_step(), x.tap_step()]),
         base: [y.base, x.base, y.tap, x.tap].map(|v| v as i32),
-        delta: [delta(y), delta(x), 0, 0],
+        delta: [tap_move(y), tap_move(x), 0, 0],
         pixels: g.phase_pixels() as u32,
         ..Default::default()
     }
