@@ -142,6 +142,12 @@ fn spirv_val(what: &str, words: &[u32]) {
     assert!(output.status.success(), "{what}: spirv-val: {said}");
 }
 
+/// The text as the standard wants it: naga takes subgroup functions without their directive, and does not yet know it.
+fn standard(kernel: &Kernel, text: &str) -> String {
+    let directive = if kernel.needs == Needs::Subgroups { "enable subgroups;\n" } else { "" };
+    format!("{directive}{text}")
+}
+
 #[test]
 fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
     let folder = std::env::var_os("WGVISION_SHADERS").map(PathBuf::from);
@@ -166,7 +172,7 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
                 }
                 if let Some(folder) = &folder {
                     let file = format!("{forms:04}.wgsl");
-                    std::fs::write(folder.join(&file), &text).expect("WGVISION_SHADERS is a folder");
+                    std::fs::write(folder.join(&file), standard(kernel, &text)).expect("WGVISION_SHADERS is a folder");
                     let constants: serde_json::Map<_, _> =
                         overrides.iter().map(|&(n, v)| (n.to_string(), v.into())).collect();
                     let needs = format!("{:?}", kernel.needs);
