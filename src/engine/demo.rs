@@ -85,15 +85,17 @@ fn demo_run(steps: u64, seed: u64) -> SegmentationRun {
 /// Street scenes, each beside its nearest plate with the ink of the digits marked.
 fn scenes(seed: u64) -> RgbImage {
     let draw = |i: u64| {
-        let scene = Scene::generate(seed, i, &SceneConfig::default());
-        let (height, name) = (scene.image.height(), format!("street {i}"));
+        // Drawn large, so that the plates can be read when looked at closely.
+        let scene = Scene::generate(seed, i, &SceneConfig { width: 960, height: 720, ..Default::default() });
+        let (height, name) = (240, format!("street {i}"));
+        let street = image::imageops::resize(&scene.image, 320, height, image::imageops::FilterType::Triangle);
         let nearest = scene.plates.iter().max_by(|a, b| a.bbox.width().total_cmp(&b.bbox.width()));
         let closer = nearest.map(|plate| {
             let marked = overlay(&scene.image, scene.digit_mask.as_raw(), Style::default());
             let middle = ((plate.bbox.x0 + plate.bbox.x1) / 2.0, (plate.bbox.y0 + plate.bbox.y1) / 2.0);
             (plate.text.clone(), closer(&marked, (middle.0 as u32, middle.1 as u32), height))
         });
-        let mut panels = vec![(name.as_str(), &scene.image)];
+        let mut panels = vec![(name.as_str(), &street)];
         panels.extend(closer.as_ref().map(|(text, picture)| (text.as_str(), picture)));
         row(&panels)
     };
@@ -103,7 +105,7 @@ fn scenes(seed: u64) -> RgbImage {
 /// A square of the picture around `middle`, enlarged to `side` pixels.
 fn closer(picture: &RgbImage, (x, y): (u32, u32), side: u32) -> RgbImage {
     let (w, h) = picture.dimensions();
-    let cut = (h / 4).min(w);
+    let cut = (h / 6).min(w);
     let (left, top) = (x.saturating_sub(cut / 2).min(w - cut), y.saturating_sub(cut / 2).min(h - cut));
     let part = image::imageops::crop_imm(picture, left, top, cut, cut).to_image();
     image::imageops::resize(&part, side, side, image::imageops::FilterType::Nearest)

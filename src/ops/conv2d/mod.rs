@@ -12,7 +12,7 @@ mod weight;
 
 pub use dispatch::Variant;
 pub(crate) use dispatch::{Fused, gather};
-pub(crate) use geometry::{Axis, Gather, Window};
+pub(crate) use geometry::{Gather, Window};
 pub(crate) use grad::Rule;
 
 use super::fold_batch_norm::FoldBatchNorm;
