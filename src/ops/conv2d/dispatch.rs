@@ -59,7 +59,7 @@ kernel!(
     Needs::Subgroups
 );
 kernel!(TILED, "conv2d.tiled", "gather_tiled.wgsl", GatherParams, EPILOGUES);
-kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[]);
+kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
 /// The kernel for a shape on a device. `forced` wins where it takes the shape.
 pub(super) fn choose(
@@ -178,15 +178,12 @@ pub(crate) fn turn_weight(
     w: Slot,
     to: Slot,
 ) -> Launch {
-    let n = kernel[0] * kernel[1] * inputs * outputs * groups;
-    let params = TurnParams {
-        n: n as u32,
-        inputs: inputs as u32,
-        outputs: outputs as u32,
-        groups: groups as u32,
-        ..Default::default()
-    };
-    Launch::new(&TURN_WEIGHT, params, vec![w, to], [n.div_ceil(256) as u32, 1, 1]).costing(n as u64, 8 * n as u64)
+    let n = (kernel[0] * kernel[1] * inputs * outputs * groups) as u64;
+    let params =
+        TurnParams { inputs: inputs as u32, outputs: outputs as u32, groups: groups as u32, ..Default::default() };
+    let grid = [(groups * inputs).div_ceil(64), outputs, kernel[0] * kernel[1]].map(|n| n as u32);
+    let launch = Launch::new(&TURN_WEIGHT, params, vec![w, to], grid);
+    launch.with(&[("GROUPED", f64::from(u8::from(groups > 1)))]).costing(n, 8 * n)
 }
 
 /// Invocations of a workgroup whose lanes are channels: 8, 16 or 32, enough for all where that many are.

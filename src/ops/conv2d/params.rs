@@ -74,7 +74,7 @@ crate::uniform! {
 
 crate::uniform! {
     /// Uniform of `turn_weight`.
-    pub struct TurnParams { n: u32, inputs: u32, outputs: u32, groups: u32 }
+    pub struct TurnParams { inputs: u32, outputs: u32, groups: u32, pad: u32 }
 }
 
 crate::uniform! {
