@@ -179,7 +179,7 @@ impl Trainer {
         settings.check()?;
         let step = Executable::new(&graph.graph, &[("loss", graph.loss), ("norm", graph.norm)], &variables)?;
         variables.declare_all(&graph.graph)?;
-        let columns: Vec<&str> = ["loss", "norm", "lr"].into_iter().chain(score_names.iter().copied()).collect();
+        let columns: Vec<&str> = ["loss", "grad_norm", "lr"].into_iter().chain(score_names.iter().copied()).collect();
         let csv = out.join("metrics.csv");
         let (state, log) = if resume {
             let state = Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?;
@@ -252,7 +252,7 @@ impl Trainer {
         if !loss.is_finite() || !norm.is_finite() {
             return Err(self.blame(step, &feed));
         }
-        let row = [("loss", f64::from(loss)), ("norm", f64::from(norm)), ("lr", lr)];
+        let row = [("loss", f64::from(loss)), ("grad_norm", f64::from(norm)), ("lr", lr)];
         if self.settings.validates_at(step) {
             self.state.last_row = row.map(|(n, v)| (n.to_string(), v)).to_vec();
         } else {
