@@ -1,0 +1,15 @@
+//! Times the convolutions of the built-in list of layers, a line of JSON for each pass: `cargo bench --bench kernels`.
+//! `wgvision bench kernels` does the same with options.
+
+use wgvision::engine::bench::{built_in_layers, time_layer};
+use wgvision::gpu::Gpu;
+
+fn main() -> wgvision::Result<()> {
+    let gpu = Gpu::open()?;
+    for layer in built_in_layers() {
+        for line in time_layer(&gpu, &layer, true)? {
+            println!("{}", serde_json::to_string(&line).expect("plain data"));
+        }
+    }
+    Ok(())
+}
