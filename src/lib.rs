@@ -12,6 +12,7 @@ pub mod graph;
 
 pub mod nn;
 
+pub mod detection;
 pub mod losses;
 pub mod optim;
 

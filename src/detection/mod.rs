@@ -1,0 +1,17 @@
+//! Boxes and detection heads: what labels, networks, losses, measures and pictures of detectors agree on.
+//!
+//! On the device, one convention everywhere:
+//!
+//! | tensor | type | what |
+//! |---|---|---|
+//! | truth boxes | f32 (N, T, 4) | centre x, centre y, width, height as shares of the network's input |
+//! | truth classes | i32 (N, T) | class, or -1 where a picture has fewer than T boxes |
+//! | raw head | f32 (N, H, W, A*(5+C)) | per anchor x, y, w, h, objectness, classes, as the last convolution left them |
+//! | decoded boxes | f32 (N, M, 4) | corners x0, y0, x1, y1 in pixels of the network's input |
+//! | decoded scores | f32 (N, M, C) | probability of each class |
+
+pub mod boxes;
+pub mod heads;
+
+pub use boxes::{BBox, Detection, Labelled};
+pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
