@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod demo;
 pub mod evaluate;
 pub mod model;
+pub mod parameters;
 pub mod segmenter;
 pub mod train;
 pub mod train_segmentation;

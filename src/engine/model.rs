@@ -1,13 +1,14 @@
 //! A trained segmentation model as one `.safetensors` file: weights in PyTorch's layouts, and in the metadata everything that is
 //! needed to run it (architecture, its configuration, class names, normalisation).
 
+use super::parameters;
+use crate::Result;
 use crate::data::normalise::Normalise;
 use crate::graph::{Graph, Variables};
 use crate::models::unet::UNet;
 use crate::nn::{Net, ParameterSpec};
 use crate::tensor::{Tensor, TensorType};
 use crate::weights::TensorFile;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,27 +32,13 @@ const ARCHITECTURE: &str = "unet";
 impl SegmentationModel {
     /// The metadata of its file.
     pub fn metadata(&self) -> BTreeMap<String, String> {
-        let config = serde_json::to_string(self).expect("plain data");
-        [("architecture", ARCHITECTURE.to_string()), ("config", config), ("producer", "wgvision".to_string())]
-            .map(|(k, v)| (k.to_string(), v))
-            .into()
+        parameters::metadata(ARCHITECTURE, [("config", serde_json::to_string(self).expect("plain data"))])
     }
 
     /// Reads the configuration from a file's metadata. Fails when the file is no segmentation model.
     pub fn from_metadata(path: &Path, file: &TensorFile) -> Result<Self> {
-        match file.metadata.get("architecture").map(String::as_str) {
-            Some(ARCHITECTURE) => {}
-            Some(other) => {
-                return Err(Error::file(path, format!("is a '{other}' model, '{ARCHITECTURE}' was expected")));
-            }
-            None => {
-                let cure =
-                    "its metadata name no architecture; only files written by wgvision can be loaded without --arch";
-                return Err(Error::file(path, cure));
-            }
-        }
-        let text = file.metadata.get("config").ok_or_else(|| Error::file(path, "has no 'config' in its metadata"))?;
-        serde_json::from_str(text).map_err(|e| Error::file(path, format!("its 'config' cannot be read: {e}")))
+        parameters::check_architecture(path, file, ARCHITECTURE)?;
+        parameters::from_json(path, file, "config")
     }
 
     /// Names, types and layouts of its parameters and states.
@@ -75,34 +62,14 @@ impl SegmentationModel {
 
     /// Writes weights (from the device's layouts) and configuration.
     pub fn save(&self, path: &Path, values: &BTreeMap<String, Tensor>) -> Result<()> {
-        let mut file = TensorFile { metadata: self.metadata(), ..Default::default() };
-        for spec in self.specs()? {
-            let value = values.get(&spec.name).unwrap_or_else(|| panic!("no value for '{}'", spec.name));
-            file.tensors.insert(spec.name.clone(), spec.layout.export(value));
-        }
-        file.write(path)
+        TensorFile { metadata: self.metadata(), tensors: parameters::export(&self.specs()?, values) }.write(path)
     }
 
     /// Reads configuration and weights; the weights go into `variables`. Fails on missing, extra or ill-shaped tensors.
     pub fn load(path: &Path, variables: &Variables) -> Result<Self> {
         let file = TensorFile::read(path)?;
         let model = Self::from_metadata(path, &file)?;
-        let specs = model.specs()?;
-        for spec in &specs {
-            let stored = file.get(path, &spec.name)?;
-            let value = spec.layout.import(stored);
-            if value.ty() != spec.ty {
-                let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
-                return Err(Error::file(
-                    path,
-                    format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty()),
-                ));
-            }
-            variables.set(&spec.name, &value)?;
-        }
-        if let Some(extra) = file.tensors.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
-            return Err(Error::file(path, format!("has a tensor '{extra}' that the network does not know")));
-        }
+        parameters::import(path, &file, &model.specs()?, variables)?;
         Ok(model)
     }
 }

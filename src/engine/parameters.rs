@@ -1,0 +1,62 @@
+//! Weights between a model's file and the device: what every kind of model file shares.
+
+use crate::graph::Variables;
+use crate::nn::ParameterSpec;
+use crate::tensor::Tensor;
+use crate::weights::TensorFile;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The named tensors of a file, in the layouts of files, from values in the device's.
+pub fn export(specs: &[ParameterSpec], values: &BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    let value = |name: &str| values.get(name).unwrap_or_else(|| panic!("no value for '{name}'"));
+    specs.iter().map(|s| (s.name.clone(), s.layout.export(value(&s.name)))).collect()
+}
+
+/// Sets every parameter from the file at `path`. Fails on missing, extra or ill-shaped tensors.
+pub fn import(path: &Path, file: &TensorFile, specs: &[ParameterSpec], variables: &Variables) -> Result<()> {
+    for spec in specs {
+        let stored = file.get(path, &spec.name)?;
+        let value = spec.layout.import(stored);
+        if value.ty() != spec.ty {
+            let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
+            return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
+        }
+        variables.set(&spec.name, &value)?;
+    }
+    match file.tensors.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
+        Some(extra) => Err(Error::file(path, format!("has a tensor '{extra}' that the network does not know"))),
+        None => Ok(()),
+    }
+}
+
+/// The metadata of a model file: architecture, who wrote it, and what else the model says of itself.
+pub fn metadata<const N: usize>(architecture: &str, more: [(&str, String); N]) -> BTreeMap<String, String> {
+    let common = [("architecture", architecture.to_string()), ("producer", "wgvision".to_string())];
+    common.into_iter().chain(more).map(|(k, v)| (k.to_string(), v)).collect()
+}
+
+/// Fails unless the file says that it holds `architecture`.
+pub fn check_architecture(path: &Path, file: &TensorFile, architecture: &str) -> Result<()> {
+    match file.metadata.get("architecture").map(String::as_str) {
+        Some(found) if found == architecture => Ok(()),
+        Some(other) => Err(Error::file(path, format!("is a '{other}' model, '{architecture}' was expected"))),
+        None => {
+            let cure = "its metadata name no architecture; only files written by wgvision can be loaded without --arch";
+            Err(Error::file(path, cure))
+        }
+    }
+}
+
+/// A metadata entry, parsed from JSON. Fails when it is missing or of another form.
+pub fn from_json<T: serde::de::DeserializeOwned>(path: &Path, file: &TensorFile, key: &str) -> Result<T> {
+    serde_json::from_str(text(path, file, key)?)
+        .map_err(|e| Error::file(path, format!("its '{key}' cannot be read: {e}")))
+}
+
+/// A metadata entry as it is. Fails when it is missing.
+pub fn text<'a>(path: &Path, file: &'a TensorFile, key: &str) -> Result<&'a str> {
+    let found = file.metadata.get(key).map(String::as_str);
+    found.ok_or_else(|| Error::file(path, format!("has no '{key}' in its metadata")))
+}
