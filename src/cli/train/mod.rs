@@ -1,0 +1,133 @@
+//! `wgvision train`: arguments that every architecture shares, and the choice between them.
+
+mod bars;
+mod segmentation;
+
+pub(super) use bars::Bars;
+pub use bars::bar;
+
+use super::{DeviceArgs, parse_size};
+use crate::engine::train::{Outcome, TrainSettings};
+use crate::optim::{Rate, Schedule, Warmup};
+use crate::{Error, Result};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct TrainArgs {
+    /// Architecture; there is: unet.
+    #[arg(long, value_name = "NAME")]
+    arch: String,
+    /// Folder with images/SPLIT and masks/SPLIT.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Other pictures to validate on (default: the data's `val` split).
+    #[arg(long, value_name = "DIR")]
+    val: Option<PathBuf>,
+    /// Folder for the run: best.safetensors, last.safetensors, metrics.csv, curves.png.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Times through the pictures.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    epochs: u64,
+    /// Steps in all, instead of --epochs.
+    #[arg(long, value_name = "N", conflicts_with = "epochs")]
+    steps: Option<u64>,
+    /// Pictures in a batch.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    batch: usize,
+    /// Height and width: of the random crops (unet; default 128), of the network's input (detectors; default: its own).
+    #[arg(long, value_name = "HxW", value_parser = parse_size)]
+    size: Option<[usize; 2]>,
+    /// Learning rate.
+    #[arg(long, value_name = "X", default_value_t = 1e-3)]
+    lr: f64,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Class names, comma-separated (unet: background first).
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    names: Vec<String>,
+    /// Augmentation as JSON or @FILE (default: what suits the kind of network).
+    #[arg(long, value_name = "JSON")]
+    augment: Option<String>,
+    /// Optimiser as JSON or @FILE (default: Adam).
+    #[arg(long, value_name = "JSON")]
+    optimizer: Option<String>,
+    /// How the rate falls, as JSON or @FILE: {"kind":"constant"}, {"kind":"cosine"}, {"kind":"polynomial","power":0.9} or
+    /// {"kind":"step","milestones":[..],"gamma":0.1}.
+    #[arg(long, value_name = "JSON", default_value = r#"{"kind":"cosine"}"#)]
+    schedule: String,
+    /// Steps over which the rate rises at the start.
+    #[arg(long, value_name = "STEPS", default_value_t = 20)]
+    warmup: u64,
+    /// Scale gradients down to this global norm; 0 leaves them alone.
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    clip: f32,
+    /// Validate and save a moving average of the weights with this decay, e.g. 0.999.
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f64>,
+    /// Steps between validations (default: an epoch, at least 25 steps).
+    #[arg(long, value_name = "STEPS")]
+    validate_every: Option<u64>,
+    /// Stop after this many validations without a better score.
+    #[arg(long, value_name = "N")]
+    patience: Option<u64>,
+    /// Go on from the run's last checkpoint, as if it had never stopped.
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    segmentation: segmentation::SegmentationArgs,
+}
+
+pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
+    if !args.resume && args.out.join("last.safetensors").exists() {
+        return Err(Error::file(&args.out, "already holds a run; continue it with --resume, or choose another --out"));
+    }
+    match args.arch.as_str() {
+        "unet" => segmentation::run(args, device),
+        other => Err(Error::Usage(format!("no architecture is named '{other}'; there is: unet"))),
+    }
+}
+
+/// Decoded pictures kept in memory, in bytes for each data set.
+const CACHE: usize = 1 << 30;
+
+/// The loop's settings for a data set of `pictures`.
+fn settings(args: &TrainArgs, pictures: usize) -> Result<TrainSettings> {
+    let epoch = pictures.div_ceil(args.batch.max(1)) as u64;
+    let schedule: Schedule = parse("--schedule", &args.schedule)?;
+    let mut settings = TrainSettings {
+        steps: args.steps.unwrap_or(args.epochs * epoch),
+        clip: args.clip,
+        ema: args.ema,
+        validate_every: args.validate_every.unwrap_or(epoch.max(25)),
+        patience: args.patience,
+        seed: args.seed,
+        rate: Rate { base: args.lr, warmup: Warmup { steps: args.warmup, start: 0.0 }, schedule },
+        ..Default::default()
+    };
+    if let Some(text) = &args.optimizer {
+        settings.optimizer = parse("--optimizer", text)?;
+    }
+    Ok(settings)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    let json = super::json_argument(text)?;
+    serde_json::from_value(json).map_err(|e| Error::Usage(format!("{what}: {e}")))
+}
+
+/// What a finished run has to say, on stdout.
+fn report(args: &TrainArgs, score: &str, outcome: &Outcome, data_wait: f64, skipped: usize) {
+    let (best, at) = outcome.best.unwrap_or((0.0, 0));
+    let early = if outcome.early { ", stopped early" } else { "" };
+    println!("best {score} {best:.4} at step {at} of {}{early}", outcome.steps);
+    println!("{} written", args.out.join(crate::engine::train_segmentation::BEST).display());
+    println!("waiting for data: {:.1} % of the time; {skipped} pictures left out", 100.0 * data_wait);
+    let r = outcome.last_report;
+    println!(
+        "one step: {} submissions, {} dispatches, {} read-backs and {} waits inside",
+        r.submissions, r.dispatches, r.read_backs, r.waits
+    );
+}
