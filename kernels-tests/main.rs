@@ -33,6 +33,7 @@ mod graph;
 mod group_norm;
 mod hardsigmoid;
 mod hardswish;
+mod head_decode;
 mod huber;
 mod instance_norm;
 mod jaccard;

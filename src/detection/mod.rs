@@ -11,7 +11,9 @@
 //! | decoded scores | f32 (N, M, C) | probability of each class |
 
 pub mod boxes;
+pub mod decode;
 pub mod heads;
 
 pub use boxes::{BBox, Detection, Labelled};
+pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};

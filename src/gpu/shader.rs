@@ -13,6 +13,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("conv_gather", include_str!("../../shaders/lib/conv_gather.wgsl")),
     ("conv_weight", include_str!("../../shaders/lib/conv_weight.wgsl")),
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),
+    ("head", include_str!("../../shaders/lib/head.wgsl")),
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
     ("local_response", include_str!("../../shaders/lib/local_response.wgsl")),

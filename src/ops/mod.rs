@@ -7,6 +7,7 @@
 mod attrs;
 mod broadcast;
 mod entry;
+pub mod head;
 mod lanes;
 mod map;
 mod op;
@@ -49,6 +50,7 @@ pub mod gelu;
 pub mod group_norm;
 pub mod hardsigmoid;
 pub mod hardswish;
+pub mod head_decode;
 pub mod huber;
 pub mod instance_norm;
 pub mod jaccard;
@@ -121,6 +123,7 @@ pub static REGISTRY: &[&Entry] = &[
     &group_norm::ENTRY,
     &hardsigmoid::ENTRY,
     &hardswish::ENTRY,
+    &head_decode::ENTRY,
     &huber::ENTRY,
     &instance_norm::ENTRY,
     &jaccard::ENTRY,
