@@ -1,11 +1,10 @@
 //! Bad input, through the program as a user meets it: one clear line, exit status 1, no panic, nothing lost.
 
-use super::training::Discs;
+use super::training::disc_folder;
 use crate::harness::gpu;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wgvision::Error;
-use wgvision::data::pairs::MaskedPictures;
 use wgvision::engine::train::{Silent, Trainer};
 use wgvision::graph::Variables;
 use wgvision::models::unet::UNet;
@@ -39,24 +38,6 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("plain path")
 }
 
-/// A data folder of discs.
-fn data(root: &Path) -> PathBuf {
-    let root = root.join("data");
-    for (split, n) in [("train", 4), ("val", 2)] {
-        for i in 0..n {
-            let pair = Discs(n).get(i).unwrap();
-            for kind in ["images", "masks"] {
-                std::fs::create_dir_all(root.join(kind).join(split)).unwrap();
-            }
-            pair.picture.save(root.join(format!("images/{split}/{i}.png"))).unwrap();
-            let mut mask = pair.mask.clone();
-            mask.iter_mut().for_each(|v| *v *= 255);
-            mask.save(root.join(format!("masks/{split}/{i}.png"))).unwrap();
-        }
-    }
-    root
-}
-
 /// Arguments of a short training run.
 fn training<'a>(data: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let mut args =
@@ -69,7 +50,7 @@ fn training<'a>(data: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str>
 /// A folder with data and a trained model.
 fn trained() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let data = data(folder.path());
+    let data = disc_folder(folder.path());
     let run = folder.path().join("run");
     let status = Command::new(env!("CARGO_BIN_EXE_wgvision")).args(training(&data, &run, &[])).output().unwrap();
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
@@ -107,7 +88,7 @@ fn pictures_that_cannot_be_read() {
 #[test]
 fn folders_that_are_no_training_data() {
     let folder = tempfile::tempdir().unwrap();
-    let good = data(folder.path());
+    let good = disc_folder(folder.path());
     let out = folder.path().join("run");
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
@@ -120,7 +101,7 @@ fn folders_that_are_no_training_data() {
 #[test]
 fn settings_that_cannot_work() {
     let folder = tempfile::tempdir().unwrap();
-    let data = data(folder.path());
+    let data = disc_folder(folder.path());
     let out = folder.path().join("run");
     says(&complaint(1, &training(&data, &out, &["--config", r#"{"in_channels":4}"#])), &["in_channels", "4", "3"]);
     says(&complaint(1, &training(&data, &out, &["--config", r#"{"widht":4}"#])), &["widht"]);

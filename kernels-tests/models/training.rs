@@ -3,8 +3,10 @@
 use crate::harness::gpu;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wgvision::Result;
 use wgvision::data::augment::Augment;
 use wgvision::data::normalise::Normalise;
@@ -41,6 +43,24 @@ impl MaskedPictures for Discs {
         let mask = GrayImage::from_fn(40, 40, |x, y| Luma([u8::from(inside(x, y))]));
         Ok(Arc::new(MaskedPicture { name: format!("disc {index}"), picture, mask }))
     }
+}
+
+/// A data folder of discs for the program: four to train on, two to validate.
+pub fn disc_folder(root: &Path) -> PathBuf {
+    let root = root.join("data");
+    for (split, n) in [("train", 4), ("val", 2)] {
+        for i in 0..n {
+            let pair = Discs(n).get(i).unwrap();
+            for kind in ["images", "masks"] {
+                std::fs::create_dir_all(root.join(kind).join(split)).unwrap();
+            }
+            pair.picture.save(root.join(format!("images/{split}/{i}.png"))).unwrap();
+            let mut mask = pair.mask.clone();
+            mask.iter_mut().for_each(|v| *v *= 255);
+            mask.save(root.join(format!("masks/{split}/{i}.png"))).unwrap();
+        }
+    }
+    root
 }
 
 fn run(steps: u64) -> SegmentationRun {
@@ -93,6 +113,56 @@ fn a_run_stopped_and_resumed_is_the_run_that_never_stopped() {
     assert_eq!(expected.len(), resumed.len());
     let text = |p: &Path| std::fs::read_to_string(p.join("metrics.csv")).unwrap();
     assert_eq!(text(&whole), text(&parts));
+}
+
+/// `wgvision train` on a folder of discs, a checkpoint every 20 of 60 steps.
+fn program(data: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgvision"));
+    command.args(["train", "--arch", "unet", "--steps", "60", "--validate-every", "20", "--batch", "2"]);
+    command.args(["--size", "32", "--ema", "0.9", "--config", r#"{"width":4,"depth":1,"batch_norm":true}"#]);
+    command.arg("--data").arg(data).arg("--out").arg(out).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The last step that `metrics.csv` tells of; 0 where there is none yet.
+fn logged(out: &Path) -> u64 {
+    let text = std::fs::read_to_string(out.join("metrics.csv")).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().last().and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn a_killed_process_resumes_as_if_it_had_lived() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let data = disc_folder(folder.path());
+    assert!(program(&data, &whole).status().unwrap().success());
+
+    let mut child = program(&data, &killed).spawn().unwrap();
+    let started = Instant::now();
+    // Steps behind the checkpoint's, so that something is lost.
+    while !(killed.join("last.safetensors").exists() && logged(&killed) > 22) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        assert!(started.elapsed() < Duration::from_secs(120), "no checkpoint after two minutes");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was killed, it did not end");
+
+    assert!(program(&data, &killed).arg("--resume").status().unwrap().success());
+    for name in ["last.safetensors", "best.safetensors"] {
+        let file = |run: &Path| TensorFile::read(&run.join(name)).unwrap();
+        let (want, got) = (file(&whole), file(&killed));
+        assert_eq!(want.metadata, got.metadata, "{name}");
+        let names = |file: &TensorFile| file.tensors.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&want), names(&got), "{name}");
+        for (tensor, value) in &want.tensors {
+            let same = value.ty() == got.tensors[tensor].ty() && value.bytes() == got.tensors[tensor].bytes();
+            assert!(same, "{tensor} of {name} differs from that of the run that was not killed");
+        }
+    }
+    let table = |run: &Path| std::fs::read_to_string(run.join("metrics.csv")).unwrap();
+    assert_eq!(table(&whole), table(&killed));
 }
 
 #[test]
