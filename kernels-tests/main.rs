@@ -37,6 +37,7 @@ mod head_decode;
 mod huber;
 mod instance_norm;
 mod jaccard;
+mod keep_finite;
 mod l1;
 mod l2_norm;
 mod l2_pool2d;

@@ -15,7 +15,9 @@ use wgvision::data::segmentation::Segmentation;
 use wgvision::engine::SegmentationModel;
 use wgvision::engine::train::{Silent, TrainSettings};
 use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
+use wgvision::graph::{Executable, Variables};
 use wgvision::models::unet::UNet;
+use wgvision::nn::initialise;
 use wgvision::optim::Rate;
 use wgvision::tensor::Tensor;
 use wgvision::weights::TensorFile;
@@ -163,6 +165,41 @@ fn a_killed_process_resumes_as_if_it_had_lived() {
     }
     let table = |run: &Path| std::fs::read_to_string(run.join("metrics.csv")).unwrap();
     assert_eq!(table(&whole), table(&killed));
+}
+
+#[test]
+fn a_step_that_is_not_finite_leaves_every_variable_as_it_was() {
+    let mut run = super::unet::small_run(UNet { width: 4, depth: 2, batch_norm: true, ..Default::default() });
+    run.settings.ema = Some(0.9);
+    let (graph, specs) = run.step_graph().unwrap();
+    let variables = Variables::new(gpu());
+    initialise(&variables, &specs, 3).unwrap();
+    let mut exec = Executable::new(&graph.graph, &[("norm", graph.norm)], &variables).unwrap();
+    let mut step = |i: u64, broken: Option<f32>| {
+        let mut feed = super::unet::feed(&run, i);
+        if let Some(broken) = broken {
+            let mut picture = feed[0].1.as_f32().to_vec();
+            picture[1234] = broken;
+            feed[0].1 = Tensor::f32(feed[0].1.shape(), picture);
+        }
+        let given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        let norm = exec.run(&given).unwrap().wait_for("norm").unwrap().scalar();
+        (norm, variables.snapshot().unwrap())
+    };
+    let (norm, before) = step(0, None);
+    assert!(norm.is_finite());
+    for broken in [f32::NAN, f32::INFINITY] {
+        let (norm, after) = step(1, Some(broken));
+        assert!(norm.is_nan());
+        for (name, value) in &before {
+            assert_eq!(after[name].bytes(), value.bytes(), "{name} was touched by a step with {broken}");
+        }
+    }
+    let (_, after) = step(1, None);
+    let still: Vec<&String> = before.iter().filter(|(name, value)| after[*name] == **value).map(|(n, _)| n).collect();
+    // A bias before batch norm has no gradient but rounding, and may stand still.
+    let moving = |name: &&&String| !name.contains("conv") || name.contains("weight");
+    assert_eq!(still.iter().find(moving), None, "a finite step moves everything");
 }
 
 #[test]

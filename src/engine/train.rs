@@ -8,7 +8,7 @@ use crate::draw::log::MetricsLog;
 use crate::gpu::Report;
 use crate::graph::{Executable, Graph, Run, Variables};
 use crate::ops::Value;
-use crate::optim::{Guard, Hyper, Optimizer, Rate, follow, guard, shadow_name};
+use crate::optim::{Guard, Hyper, Optimizer, Rate, follow, guard, protect, shadow_name};
 use crate::tensor::{DType, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,7 @@ pub fn training_graph(mut graph: Graph, loss: Value, settings: &TrainSettings) -
     let grads = graph.gradients(loss, &parameters)?;
     let hyper = graph.input("hyper", Hyper::ty())?;
     let Guard { control, norm } = guard(&mut graph, &grads, hyper, Some(loss), settings.clip)?;
+    protect(&mut graph, control)?;
     let pairs: Vec<(Value, Value)> = parameters.iter().copied().zip(grads).collect();
     let updated = settings.optimizer.apply(&mut graph, &pairs, control)?;
     if settings.ema.is_some() {

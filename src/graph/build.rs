@@ -136,6 +136,16 @@ impl Graph {
         Ok(())
     }
 
+    /// Puts `replace(graph, target, new)` in the place of every update so far: what is added to it stands between the new value
+    /// and its variable.
+    pub fn replace_updates(&mut self, mut replace: impl FnMut(&mut Self, Value, Value) -> Result<Value>) -> Result<()> {
+        for (target, new) in std::mem::take(&mut self.updates) {
+            let new = replace(self, target, new)?;
+            self.update(target, new)?;
+        }
+        Ok(())
+    }
+
     /// The nodes in the order in which they run.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

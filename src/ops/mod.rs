@@ -54,6 +54,7 @@ pub mod head_decode;
 pub mod huber;
 pub mod instance_norm;
 pub mod jaccard;
+pub mod keep_finite;
 pub mod l1;
 pub mod l2_norm;
 pub mod l2_pool2d;
@@ -127,6 +128,7 @@ pub static REGISTRY: &[&Entry] = &[
     &huber::ENTRY,
     &instance_norm::ENTRY,
     &jaccard::ENTRY,
+    &keep_finite::ENTRY,
     &l1::ENTRY,
     &l2_norm::ENTRY,
     &l2_pool2d::ENTRY,

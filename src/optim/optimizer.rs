@@ -5,6 +5,7 @@ use crate::graph::Graph;
 use crate::ops::adam::Adam;
 use crate::ops::clip_guard::ClipGuard;
 use crate::ops::ema::Ema;
+use crate::ops::keep_finite::KeepFinite;
 use crate::ops::rmsprop::RmsProp;
 use crate::ops::sgd::Sgd;
 use crate::ops::square_sum::{SquareSum, slots};
@@ -197,6 +198,12 @@ pub fn guard(graph: &mut Graph, grads: &[Value], hyper: Value, loss: Option<Valu
     let inputs: Vec<Value> = [sums, hyper].into_iter().chain(loss).collect();
     let out = graph.named_all("clip_guard", Arc::new(ClipGuard { max_norm }), &inputs)?;
     Ok(Guard { control: out[0], norm: out[1] })
+}
+
+/// Makes every update that the graph has so far (running statistics) wait for [`guard`]'s verdict: after a step that was not
+/// finite, the variables hold what they held before. Call it before the optimiser, whose updates look at `control` themselves.
+pub fn protect(graph: &mut Graph, control: Value) -> Result<()> {
+    graph.replace_updates(|graph, target, new| graph.named("keep_finite", KeepFinite, &[target, new, control]))
 }
 
 /// Name of a parameter's moving average.
