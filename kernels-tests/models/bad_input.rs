@@ -181,7 +181,15 @@ fn a_step_with_nan_names_the_first_bad_tensor_and_keeps_the_weights() {
     initialise(&variables, &specs, 1).unwrap();
     let before = variables.snapshot().unwrap();
     let new = || {
-        Trainer::new(&step, variables.clone(), run.settings.clone(), run.model.metadata(), folder.path(), false, &[])
+        Trainer::new(
+            std::slice::from_ref(&step),
+            variables.clone(),
+            run.settings.clone(),
+            run.model.metadata(),
+            folder.path(),
+            false,
+            &[],
+        )
     };
     let feed = |poison: bool| {
         let mut feed = super::unet::feed(&run, 0);

@@ -143,7 +143,8 @@ pub struct Outcome {
 
 /// A run in progress.
 pub struct Trainer {
-    step: Executable,
+    /// One for each input size.
+    steps: Vec<Executable>,
     variables: Variables,
     parameters: Vec<String>,
     settings: TrainSettings,
@@ -166,10 +167,10 @@ struct Pending {
 const IN_FLIGHT: usize = 2;
 
 impl Trainer {
-    /// Sets a run up in folder `out`. With `resume`, goes on from its checkpoint, which must be of the same `metadata` (architecture and
+    /// Sets a run up in folder `out`. `graphs` has one graph for each size of input that feeds come in. With `resume`, goes on from its checkpoint, which must be of the same `metadata` (architecture and
     /// configuration) and the same settings but for the number of steps. `score_names` are the columns of validations.
     pub fn new(
-        graph: &StepGraph,
+        graphs: &[StepGraph],
         variables: Variables,
         settings: TrainSettings,
         metadata: BTreeMap<String, String>,
@@ -178,8 +179,10 @@ impl Trainer {
         score_names: &[&str],
     ) -> Result<Self> {
         settings.check()?;
-        let step = Executable::new(&graph.graph, &[("loss", graph.loss), ("norm", graph.norm)], &variables)?;
-        variables.declare_all(&graph.graph)?;
+        let compile = |g: &StepGraph| Executable::new(&g.graph, &[("loss", g.loss), ("norm", g.norm)], &variables);
+        let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
+        let graph = &graphs.first().expect("at least one graph").graph;
+        variables.declare_all(graph)?;
         let columns: Vec<&str> = ["loss", "grad_norm", "lr"].into_iter().chain(score_names.iter().copied()).collect();
         let csv = out.join("metrics.csv");
         let (state, log) = if resume {
@@ -187,12 +190,12 @@ impl Trainer {
             let log = MetricsLog::resume(&csv, &columns, state.step)?;
             (state, log)
         } else {
-            start_averages(&graph.graph, &variables)?;
+            start_averages(graph, &variables)?;
             (TrainState::default(), MetricsLog::create(&csv, &columns)?)
         };
         let out = out.to_path_buf();
-        let parameters = graph.graph.parameters().iter().map(|&v| graph.graph.name(v).to_string()).collect();
-        Ok(Self { step, variables, parameters, settings, state, metadata, out, log, pending: VecDeque::new() })
+        let parameters = graph.parameters().iter().map(|&v| graph.name(v).to_string()).collect();
+        Ok(Self { steps, variables, parameters, settings, state, metadata, out, log, pending: VecDeque::new() })
     }
 
     /// Steps done so far.
@@ -238,7 +241,7 @@ impl Trainer {
         let hyper = self.settings.hyper(self.state.step + 1);
         let mut given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
         given.push(("hyper", &hyper));
-        let run = self.step.run(&given)?;
+        let run = suitable(&mut self.steps, &given).run(&given)?;
         let report = run.report;
         self.state.step += 1;
         self.pending.push_back(Pending { step: self.state.step, lr, feed, run });
@@ -320,7 +323,7 @@ impl Trainer {
         let mut given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
         given.push(("hyper", &hyper));
         let mut found = None;
-        self.step.run_inspecting(&given, |name, tensor| {
+        suitable(&mut self.steps, &given).run_inspecting(&given, |name, tensor| {
             if !finite(&tensor) {
                 found = Some(name.to_string());
             }
@@ -328,6 +331,15 @@ impl Trainer {
         })?;
         Ok(found.unwrap_or_else(|| "loss".to_string()))
     }
+}
+
+/// The executable for tensors of these shapes; the first where none fits, whose error says what it takes.
+fn suitable<'a>(steps: &'a mut [Executable], given: &[(&str, &Tensor)]) -> &'a mut Executable {
+    let takes = |e: &Executable| {
+        e.inputs().all(|(name, ty)| given.iter().find(|(n, _)| *n == name).is_some_and(|(_, t)| t.ty() == *ty))
+    };
+    let at = steps.iter().position(takes).unwrap_or(0);
+    &mut steps[at]
 }
 
 /// Moving averages start where the parameters do.

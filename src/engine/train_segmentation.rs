@@ -63,7 +63,8 @@ impl SegmentationRun {
         metadata.insert("batch".into(), self.batch.to_string());
         let settings = self.settings.clone();
         let targets = step.graph.ty(step.graph.find("targets").expect("added with the loss")).shape;
-        let mut trainer = Trainer::new(&step, variables, settings, metadata, out, resume, &["dice", "miou"])?;
+        let mut trainer =
+            Trainer::new(std::slice::from_ref(&step), variables, settings, metadata, out, resume, &["dice", "miou"])?;
         let options =
             LoaderOptions { start: trainer.steps_done(), ..LoaderOptions::training(self.batch, self.settings.seed) };
         let mut loader = Loader::new(train, options)?;
