@@ -142,7 +142,7 @@ macro_rules! goldens {
 }
 
 goldens! {
-    adam, adamw, adaptive_avg_pool2d, adaptive_max_pool2d, add, avg_pool2d, batch_norm, bce_jaccard, bce_with_logits, clamp, clip_guard, concat, conv2d, conv_transpose2d, corner_pool, cross_entropy, darknet_reorg, depth_to_space, dice, ema, expand, focal, fold_batch_norm, gather, gelu, group_norm, hardsigmoid, hardswish, head_decode, huber, instance_norm, jaccard, l1, l2_norm, l2_pool2d, layer_norm, leaky_relu, linear, local_response_norm, log_softmax, matmul, max_pool2d, max_pool2d_with_indices, max_unpool2d, mish, mse, mul, nonfinite, pad, permute, prelu, reduce_sum, relu, reshape, resize, rmsprop, scale, sgd, sigmoid, silu, slice, smooth_l1, softmax, space_to_depth, square_sum, tanh, weighted_sum,
+    adam, adamw, adaptive_avg_pool2d, adaptive_max_pool2d, add, avg_pool2d, batch_norm, bce_jaccard, bce_with_logits, clamp, clip_guard, concat, conv2d, conv_transpose2d, corner_pool, cross_entropy, darknet_activation, darknet_reorg, depth_to_space, dice, ema, expand, focal, fold_batch_norm, gather, gelu, group_norm, hardsigmoid, hardswish, head_decode, huber, instance_norm, jaccard, l1, l2_norm, l2_pool2d, layer_norm, leaky_relu, linear, local_response_norm, log_softmax, matmul, max_pool2d, max_pool2d_with_indices, max_unpool2d, mish, mse, mul, nonfinite, pad, permute, prelu, reduce_sum, relu, reshape, resize, rmsprop, scale, sgd, sigmoid, silu, slice, smooth_l1, softmax, space_to_depth, square_sum, tanh, weighted_sum,
 }
 
 /// Ops that no golden file covers, each with the reason.

@@ -18,6 +18,7 @@ mod conv2d;
 mod conv_transpose2d;
 mod corner_pool;
 mod cross_entropy;
+mod darknet_activation;
 mod darknet_reorg;
 mod depth_to_space;
 mod dice;

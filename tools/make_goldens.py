@@ -728,6 +728,35 @@ def space_to_depth(g):
 
 
 @golden
+def darknet_activation(g):
+    """The functions as Darknet's own source defines them, `elu` and `selu` with its rounded constants."""
+
+    def stair(x):
+        n = torch.floor(x).detach()
+        return torch.floor(x / 2).detach() + (x - n) * (n % 2)
+
+    def pieces(x, low, high, slope, middle):
+        below, above = slope * (x - low), slope * (x - high) + 1
+        return torch.where(x < low, below, torch.where(x > high, above, middle(x)))
+
+    functions = {
+        "loggy": lambda x: 2 * torch.sigmoid(x) - 1,
+        "elu": lambda x: F.elu(x),
+        "selu": lambda x: 1.0507 * F.elu(x, alpha=1.6732),
+        "ramp": lambda x: F.relu(x) + 0.1 * x,
+        "plse": lambda x: pieces(x, -4, 4, 0.01, lambda x: x / 8 + 0.5),
+        "stair": stair,
+        "lhtan": lambda x: pieces(x, 0, 1, 0.001, lambda x: x),
+        "hard_mish": lambda x: torch.where(x > 0, x, torch.where(x > -2, x * x / 2 + x, torch.zeros_like(x))),
+    }
+    for kind, fn in functions.items():
+        for shape in ((5,), (2, 3, 4, 7)):
+            name = f"{kind}_{'x'.join(map(str, shape))}"
+            draw = lambda: {"x": torch.randint(-7, 7, shape).float() + uniform(*shape, low=0.1, high=0.9)}
+            g.case(name, fn, draw, {"kind": kind})
+
+
+@golden
 def darknet_reorg(g):
     """Darknet reads its input as if it had c / s^2 channels of s times the height and width, and cuts that into blocks."""
 

@@ -1,3 +1,4 @@
 //! Networks, each a function that reads like its paper's figure.
 
+pub mod darknet;
 pub mod unet;

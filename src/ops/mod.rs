@@ -37,6 +37,7 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod corner_pool;
 pub mod cross_entropy;
+pub mod darknet_activation;
 pub mod darknet_reorg;
 pub mod depth_to_space;
 pub mod dice;
@@ -111,6 +112,7 @@ pub static REGISTRY: &[&Entry] = &[
     &conv_transpose2d::ENTRY,
     &corner_pool::ENTRY,
     &cross_entropy::ENTRY,
+    &darknet_activation::ENTRY,
     &darknet_reorg::ENTRY,
     &depth_to_space::ENTRY,
     &dice::ENTRY,
