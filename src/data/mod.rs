@@ -3,6 +3,10 @@
 pub mod augment;
 pub mod border;
 pub mod cache;
+pub mod classes;
+pub mod coco;
+pub mod formats;
+pub mod labelled;
 pub mod loader;
 pub mod normalise;
 pub mod pairs;
@@ -15,4 +19,6 @@ pub mod scenes;
 pub mod schedule;
 pub mod segmentation;
 pub mod tiles;
+pub mod voc;
 pub mod warp;
+pub mod yolo_labels;
