@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use wgvision::gpu::{Kernel, Needs, Variant, join, specialise};
+use wgvision::gpu::{Kernel, Needs, Variant, immediate, join, specialise};
 use wgvision::ops::REGISTRY;
 
 /// WebGPU's default limits that kernels can run into.
@@ -41,8 +41,8 @@ fn parse(what: &str, text: &str) -> Module {
     naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(text)))
 }
 
-fn validate(what: &str, text: &str, module: &Module, needs: Needs) -> ModuleInfo {
-    Validator::new(ValidationFlags::all(), capabilities(needs))
+fn validate(what: &str, text: &str, module: &Module, capabilities: Capabilities) -> ModuleInfo {
+    Validator::new(ValidationFlags::all(), capabilities)
         .validate(module)
         .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(text)))
 }
@@ -108,12 +108,22 @@ fn write_all(what: &str, module: &Module, info: &ModuleInfo) -> Vec<u32> {
     let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
     let entry = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
     let words = spv::write_vec(module, info, &options, Some(&entry)).unwrap_or_else(|e| panic!("{what}: SPIR-V: {e}"));
-    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
+    let resources = msl::EntryPointResources { immediates_buffer: Some(30), ..msl::EntryPointResources::default() };
+    let options = msl::Options {
+        lang_version: (2, 4),
+        fake_missing_bindings: true,
+        per_entry_point_map: [("main".to_string(), resources)].into(),
+        ..msl::Options::default()
+    };
     let entry = msl::PipelineOptions { entry_point: main(), ..msl::PipelineOptions::default() };
     let (text, names) =
         msl::write_string(module, info, &options, &entry).unwrap_or_else(|e| panic!("{what}: MSL: {e}"));
     assert!(text.contains("kernel void") && names.entry_point_names.iter().all(Result::is_ok), "{what}: MSL");
-    let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..hlsl::Options::default() };
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_2,
+        immediates_target: Some(hlsl::BindTarget { space: 1, ..hlsl::BindTarget::default() }),
+        ..hlsl::Options::default()
+    };
     let entry = hlsl::PipelineOptions { entry_point: main() };
     let mut text = String::new();
     hlsl::Writer::new(&mut text, &options, &entry)
@@ -156,7 +166,7 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
     for kernel in kernels() {
         for (name, text) in texts(kernel) {
             let module = parse(&name, &text);
-            let info = validate(&name, &text, &module, kernel.needs);
+            let info = validate(&name, &text, &module, capabilities(kernel.needs));
             for overrides in variants(kernel) {
                 let what = format!("{name} {overrides:?}");
                 let constants: PipelineConstants = overrides.iter().map(|&(n, v)| (n.to_string(), v)).collect();
@@ -191,6 +201,41 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
     let checked = if validator { "spirv-val read all of them" } else { "spirv-val is not installed and was left out" };
     println!("{} kernels in {forms} forms; {checked}", kernels().len());
     assert!(forms >= 2 * kernels().len());
+}
+
+/// The form with recorded parameters validates with that one capability more, and is written for every backend.
+#[test]
+fn every_kernel_takes_its_parameters_as_immediates() {
+    let validator = has_spirv_val();
+    for kernel in kernels() {
+        let name = format!("{} immediate", kernel.label);
+        let text = immediate(&specialise(&join(kernel.source), &[]));
+        let module = parse(&name, &text);
+        let mut layouter = Layouter::default();
+        layouter.update(module.to_ctx()).expect("a valid module has layouts");
+        let recorded: Vec<u32> = module
+            .global_variables
+            .iter()
+            .filter(|(_, v)| v.space == AddressSpace::Immediate)
+            .map(|(_, v)| layouter[v.ty].size)
+            .collect();
+        assert_eq!(recorded.len(), 1, "{name}");
+        if recorded[0] > 256 {
+            continue; // stays in a uniform buffer on every device
+        }
+        assert!(module.global_variables.iter().all(|(_, v)| v.space != AddressSpace::Uniform), "{name}");
+        let info = validate(&name, &text, &module, capabilities(kernel.needs) | Capabilities::IMMEDIATES);
+        for overrides in variants(kernel) {
+            let what = format!("{name} {overrides:?}");
+            let constants: PipelineConstants = overrides.iter().map(|&(n, v)| (n.to_string(), v)).collect();
+            let (module, info) = process_overrides(&module, &info, Some((ShaderStage::Compute, "main")), &constants)
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            let words = write_all(&what, &module, &info);
+            if validator {
+                spirv_val(&what, &words);
+            }
+        }
+    }
 }
 
 #[test]

@@ -12,9 +12,18 @@ use wgvision::tensor::Tensor;
 
 /// Parameters after two steps, under planning options and a pace.
 fn two_steps(unet: UNet, options: Options, pace: Pace) -> (BTreeMap<String, Tensor>, wgvision::gpu::Report) {
+    two_steps_on(gpu(), unet, options, pace)
+}
+
+fn two_steps_on(
+    gpu: &Gpu,
+    unet: UNet,
+    options: Options,
+    pace: Pace,
+) -> (BTreeMap<String, Tensor>, wgvision::gpu::Report) {
     let run = small_run(unet);
     let (step, specs) = run.step_graph().unwrap();
-    let variables = Variables::new(gpu());
+    let variables = Variables::new(gpu);
     initialise(&variables, &specs, 3).unwrap();
     let outputs = [("loss", step.loss), ("norm", step.norm)];
     let mut exec = Executable::with(&step.graph, &outputs, &variables, options, pace).unwrap();
@@ -56,6 +65,24 @@ fn one_submission_for_each_node_gives_the_same_bytes() {
     let (split, split_report) = two_steps(unet, Options::default(), Pace::with_budget(gpu(), Duration::from_micros(1)));
     assert!(split_report.dispatches > 2 * report.dispatches, "{report:?} {split_report:?}");
     assert!(whole == split, "splitting dispatches over ranges changed the result");
+}
+
+#[test]
+fn parameters_in_immediates_and_in_uniforms_give_the_same_bytes() {
+    let unet = UNet { width: 4, depth: 2, batch_norm: true, ..Default::default() };
+    let mut results = Vec::new();
+    for wanted in [false, true] {
+        let options = wgvision::gpu::Options { immediates: Some(wanted), ..Default::default() };
+        let own = Gpu::open_with(&options).unwrap();
+        let can = own.facts().features.immediates;
+        assert_eq!(own.immediate_bytes() > 0, wanted && can, "what was asked for is what is used");
+        println!("parameters of up to {} bytes are recorded", own.immediate_bytes());
+        // Whole, and split: pieces of a dispatch have one bind group or one each.
+        for pace in [Pace::new(&own), Pace::with_budget(&own, Duration::from_micros(1))] {
+            results.push(two_steps_on(&own, unet.clone(), Options::default(), pace).0);
+        }
+    }
+    assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[test]

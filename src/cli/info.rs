@@ -18,7 +18,7 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let used = gpu.facts().index;
     if args.json {
         let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
-            "checked": gpu.checked() });
+            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes() });
         println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
         return Ok(());
     }
@@ -26,7 +26,13 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     for adapter in &all {
         print(adapter, adapter.index == used);
     }
-    println!("\nThe engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
+    match gpu.immediate_bytes() {
+        0 => println!("\nKernels get their parameters from uniform buffers."),
+        most => {
+            println!("\nKernels get parameters of up to {most} bytes as immediates, larger ones from uniform buffers.")
+        }
+    }
+    println!("The engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
     Ok(())
 }
 

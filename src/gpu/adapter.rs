@@ -40,6 +40,8 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// Alignment of storage bindings.
     pub storage_alignment: u32,
+    /// Parameters that can be recorded with a dispatch; 0 without immediates.
+    pub immediate_bytes: u32,
 }
 
 /// Optional features, true when present.
@@ -129,6 +131,7 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             storage_alignment: limits.min_storage_buffer_offset_alignment,
+            immediate_bytes: limits.max_immediate_size,
         },
         features: Features {
             f16: features.contains(wgpu::Features::SHADER_F16),
@@ -145,7 +148,8 @@ pub(super) fn request_device(adapter: &wgpu::Adapter, facts: &AdapterFacts) -> R
     let optional = wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP
         | wgpu::Features::TIMESTAMP_QUERY
-        | wgpu::Features::PIPELINE_CACHE;
+        | wgpu::Features::PIPELINE_CACHE
+        | wgpu::Features::IMMEDIATES;
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("wgvision"),
         required_features: adapter.features() & optional,

@@ -8,6 +8,7 @@ mod buffer;
 mod error;
 mod kernel;
 mod pace;
+mod parameters;
 mod pipeline;
 mod program;
 mod shader;
@@ -18,7 +19,7 @@ pub use buffer::{Buffer, PendingRead, Region};
 pub use kernel::{Cost, Field, Kernel, Launch, Needs, Slot, Uniform, Variant};
 pub use pace::Pace;
 pub use program::{Command, Program, Report};
-pub use shader::{join, library_piece, specialise};
+pub use shader::{immediate, join, library_piece, specialise};
 pub use timing::NodeTime;
 
 use crate::{Error, Result};
@@ -65,6 +66,9 @@ pub struct Options {
     pub checked: bool,
     /// Keep compiled pipelines off the disk. `WGVISION_PIPELINE_CACHE=0` does the same.
     pub no_disk_cache: bool,
+    /// Whether kernels get their parameters as immediates where the device has them. `None`: `WGVISION_IMMEDIATES` (0 or 1), else by
+    /// kind of device.
+    pub immediates: Option<bool>,
 }
 
 /// An open device. Clones share it.
@@ -75,6 +79,7 @@ struct Inner {
     facts: AdapterFacts,
     profile: Profile,
     checked: bool,
+    immediate_bytes: u32,
     device: wgpu::Device,
     queue: wgpu::Queue,
     pipelines: pipeline::Pipelines,
@@ -121,8 +126,10 @@ impl Gpu {
         let checked = options.checked || env("WGVISION_CHECKED", "1");
         let on_disk = !(options.no_disk_cache || env("WGVISION_PIPELINE_CACHE", "0"));
         let pipelines = pipeline::Pipelines::new(&device, &adapter.get_info(), on_disk);
+        let immediate_bytes = parameters::immediate_bytes(&device, facts.kind, options.immediates);
         let counters = Counters::default();
-        Ok(Self(Arc::new(Inner { facts, profile, checked, device, queue, pipelines, faults, counters })))
+        let inner = Inner { facts, profile, checked, immediate_bytes, device, queue, pipelines, faults, counters };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The adapter that was chosen.

@@ -1,7 +1,7 @@
 //! Compiled compute pipelines, each made once per device and, where the backend can, kept on disk between runs.
 
 use super::shader;
-use super::{Gpu, Kernel, Launch};
+use super::{Gpu, Launch};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ impl Gpu {
         if let Some(found) = pipelines.made.lock().expect("no panic under lock").get(&key) {
             return Ok(found.clone());
         }
-        let made = Arc::new(self.compile(launch.kernel, &launch.overrides, launch.slots.len(), aliases)?);
+        let made = Arc::new(self.compile(launch, aliases)?);
         pipelines.compiled.fetch_add(1, Ordering::Relaxed);
         pipelines.made.lock().expect("no panic under lock").insert(key, made.clone());
         Ok(made)
@@ -110,16 +110,13 @@ impl Gpu {
         }
     }
 
-    fn compile(
-        &self,
-        kernel: &'static Kernel,
-        overrides: &[(&'static str, f64)],
-        slots: usize,
-        aliases: &[(u32, u32)],
-    ) -> Result<Pipeline> {
+    fn compile(&self, launch: &Launch, aliases: &[(u32, u32)]) -> Result<Pipeline> {
+        let Launch { kernel, overrides, slots, params, .. } = launch;
+        let recorded = self.records_parameters(params.len());
         let started = std::time::Instant::now();
         let device = &self.0.device;
         let text = shader::specialise(&shader::join(kernel.source), aliases);
+        let text = if recorded { shader::immediate(&text) } else { text };
         let checks = if self.0.checked { wgpu::ShaderRuntimeChecks::checked() } else { unchecked() };
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor =
@@ -128,7 +125,8 @@ impl Gpu {
         // reads no workgroup memory before writing it; `WGVISION_CHECKED=1` runs the tests with the checks on.
         let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
         let bound = |binding: u32| !aliases.iter().any(|&(read, _)| read == binding);
-        let entries: Vec<_> = (0..=slots as u32).filter(|&b| bound(b)).map(layout_entry).collect();
+        let entries: Vec<_> =
+            (u32::from(recorded)..=slots.len() as u32).filter(|&b| bound(b)).map(layout_entry).collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(kernel.label),
             entries: &entries,
@@ -136,7 +134,7 @@ impl Gpu {
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(kernel.label),
             bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
+            immediate_size: if recorded { params.len() as u32 } else { 0 },
         });
         let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.label),
@@ -162,7 +160,7 @@ fn unchecked() -> wgpu::ShaderRuntimeChecks {
     wgpu::ShaderRuntimeChecks::unchecked()
 }
 
-/// Binding 0 is the uniform, the others are storage.
+/// Binding 0 is the uniform, where there is one, the others are storage.
 fn layout_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
     let ty = match binding {
         0 => wgpu::BufferBindingType::Uniform,

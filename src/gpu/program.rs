@@ -1,8 +1,9 @@
-//! A compiled list of commands: pipelines, bind groups and uniforms made once, then recorded for every run.
+//! A compiled list of commands: pipelines, bind groups and parameters made once, then recorded for every run.
 //!
 //! A run is only recorded and submitted. It is cut into submissions by time (see [`Pace`]); a dispatch that is
 //! larger than the budget or than the device's grid is split over ranges of workgroups.
 
+use super::parameters::{Given, Parameters};
 use super::timing::Stopwatch;
 use super::{Cost, Gpu, Launch, NodeTime, Pace, Region};
 use crate::Result;
@@ -72,8 +73,17 @@ struct Step {
 }
 
 enum Work {
-    Dispatch { label: &'static str, pipeline: Arc<super::pipeline::Pipeline>, group: wgpu::BindGroup, count: [u32; 3] },
-    Copy { from: Region, to: Region },
+    Dispatch {
+        label: &'static str,
+        pipeline: Arc<super::pipeline::Pipeline>,
+        group: wgpu::BindGroup,
+        immediates: Box<[u8]>,
+        count: [u32; 3],
+    },
+    Copy {
+        from: Region,
+        to: Region,
+    },
 }
 
 /// A piece of a launch: its first workgroup and how many there are in each dimension.
@@ -82,27 +92,19 @@ type Piece = ([u32; 3], [u32; 3]);
 impl Program {
     /// Compiles `commands`. `names[node]` labels nodes in timings. Fails when a kernel does not compile or memory is exhausted.
     pub fn new(gpu: &Gpu, commands: Vec<Command>, names: Vec<String>, pace: &Pace) -> Result<Self> {
-        let limits = gpu.0.device.limits();
-        let stride = limits.min_uniform_buffer_offset_alignment.max(16) as usize;
-        let mut uniforms = Vec::new();
-        let mut planned = Vec::new();
-        for command in &commands {
-            let Command::Launch { launch, .. } = command else { continue };
-            for piece in pieces(launch, pace, limits.max_compute_workgroups_per_dimension) {
-                let mut params = launch.params.clone();
-                params[..12].copy_from_slice(bytemuck::cast_slice(&piece.0));
-                planned.push((piece, uniforms.len() as u64, params.len() as u64));
-                uniforms.extend_from_slice(&params);
-                uniforms.resize(uniforms.len().next_multiple_of(stride), 0);
-            }
-        }
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let uniform_buffer = gpu.create("parameters of the kernels", uniforms.len().max(16) as u64, usage)?;
-        gpu.0.queue.write_buffer(&uniform_buffer, 0, &uniforms);
-
-        let mut planned = planned.into_iter().peekable();
+        let most = gpu.0.device.limits().max_compute_workgroups_per_dimension;
+        let mut parameters = Parameters::new(gpu);
+        let mut cut = |command: &Command| match command {
+            Command::Copy { .. } => Vec::new(),
+            Command::Launch { launch, .. } => pieces(launch, pace, most)
+                .into_iter()
+                .map(|(first, count)| (count, parameters.add(&launch.params, first)))
+                .collect::<Vec<_>>(),
+        };
+        let parts: Vec<Vec<([u32; 3], Given)>> = commands.iter().map(&mut cut).collect();
+        let uniforms = parameters.upload()?;
         let mut steps = Vec::new();
-        for command in commands {
+        for (command, parts) in commands.into_iter().zip(parts) {
             match command {
                 Command::Copy { node, from, to } => {
                     let cost = Cost { flops: 0, bytes: 2 * from.size };
@@ -112,18 +114,18 @@ impl Program {
                     let (aliases, bound) = resolve_aliases(&launch, &regions);
                     let pipeline = gpu.pipeline(&launch, &aliases)?;
                     let total: u64 = launch.groups.iter().map(|&g| u64::from(g)).product();
-                    let mut covered = 0;
-                    while covered < total {
-                        let ((_, count), offset, size) = planned.next().expect("a piece for every workgroup");
-                        let size = wgpu::BufferSize::new(size);
-                        let uniform = wgpu::BufferBinding { buffer: &uniform_buffer, offset, size };
-                        let group = bind(gpu, &launch, &pipeline, uniform, &bound);
+                    // Pieces that differ in recorded parameters alone have one bind group.
+                    let mut group = None;
+                    for (count, given) in parts {
+                        if let (Given::Uniform { .. }, _) | (_, None) = (&given, &group) {
+                            group = Some(bind(gpu, &launch, &pipeline, &uniforms, &given, &bound));
+                        }
                         let part: u64 = count.iter().map(|&g| u64::from(g)).product();
-                        covered += part;
                         let share = |v: u64| (v as u128 * part as u128 / total as u128) as u64;
                         let cost = Cost { flops: share(launch.cost.flops), bytes: share(launch.cost.bytes) };
-                        let label = launch.kernel.label;
-                        let work = Work::Dispatch { label, pipeline: pipeline.clone(), group, count };
+                        let (label, pipeline, immediates) = (launch.kernel.label, pipeline.clone(), given.immediates());
+                        let group = group.clone().expect("made above");
+                        let work = Work::Dispatch { label, pipeline, group, immediates, count };
                         steps.push(Step { node, cost, work });
                     }
                 }
@@ -247,9 +249,12 @@ impl Program {
 
 impl Step {
     fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
-        if let Work::Dispatch { pipeline, group, count, .. } = &self.work {
+        if let Work::Dispatch { pipeline, group, immediates, count, .. } = &self.work {
             pass.set_pipeline(&pipeline.compute);
             pass.set_bind_group(0, group, &[]);
+            if !immediates.is_empty() {
+                pass.set_immediates(0, immediates);
+            }
             pass.dispatch_workgroups(count[0], count[1], count[2]);
         }
     }
@@ -295,10 +300,15 @@ fn bind(
     gpu: &Gpu,
     launch: &Launch,
     pipeline: &super::pipeline::Pipeline,
-    uniform: wgpu::BufferBinding<'_>,
+    uniforms: &wgpu::Buffer,
+    given: &Given,
     bound: &[Bound<'_>],
 ) -> wgpu::BindGroup {
-    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
+    let mut entries = Vec::new();
+    if let Given::Uniform { offset, size } = *given {
+        let uniform = wgpu::BufferBinding { buffer: uniforms, offset, size: wgpu::BufferSize::new(size) };
+        entries.push(wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) });
+    }
     for &(binding, region) in bound {
         let size = wgpu::BufferSize::new(region.size);
         let resource = wgpu::BufferBinding { buffer: &region.buffer.raw, offset: region.offset, size };

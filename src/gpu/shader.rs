@@ -1,8 +1,8 @@
 //! Joins a kernel's text with the pieces of `shaders/lib` it names, and specialises it for in-place use.
 //!
-//! Nothing is generated: every file is WGSL as it stands. Two rewrites are made on storage declarations only, because
-//! WebGPU tracks whole buffers: planned tensors share one buffer, so inputs are bound as `read_write`; and a
-//! tensor that an op overwrites in place is bound once, under the output's name.
+//! Nothing is generated: every file is WGSL as it stands. Only declarations are rewritten. Of storage, because WebGPU tracks whole
+//! buffers: planned tensors share one buffer, so inputs are bound as `read_write`; and a tensor that an op overwrites in
+//! place is bound once, under the output's name. Of the uniform, where the device takes parameters as immediates.
 
 use std::borrow::Cow;
 
@@ -88,6 +88,13 @@ pub fn specialise(joined: &str, aliases: &[(u32, u32)]) -> String {
         text = rename_accesses(&text, &from, &to);
     }
     text
+}
+
+/// The form that takes its parameters as immediates: the uniform's declaration becomes one of the immediate address space.
+pub fn immediate(text: &str) -> String {
+    let uniform = "@group(0) @binding(0) var<uniform> params:";
+    assert!(text.contains(uniform), "a kernel declares its parameters as `{uniform} Params;`");
+    text.replace(uniform, "var<immediate> params:")
 }
 
 /// The declaration line of a storage binding of group 0 and the name it declares.

@@ -1,0 +1,108 @@
+//! Times what the host does for a dispatch, with parameters in immediates and in uniform buffers, side by side:
+//! `cargo bench --bench recording`. Three numbers for each way: recording and submitting a chain of tiny kernels, making the
+//! program of a U-Net's training step, and the step itself. Rounds alternate, so that a busy machine disturbs both alike.
+
+use std::time::Instant;
+use wgvision::data::normalise::Normalise;
+use wgvision::engine::SegmentationModel;
+use wgvision::engine::train::TrainSettings;
+use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
+use wgvision::gpu::{Gpu, Options};
+use wgvision::graph::{Executable, Graph, Variables};
+use wgvision::models::unet::UNet;
+use wgvision::nn::initialise;
+use wgvision::ops::relu::Relu;
+use wgvision::tensor::{Tensor, TensorType};
+
+/// Kernels in the chain.
+const CHAIN: usize = 1000;
+const ROUNDS: usize = 9;
+
+struct Way {
+    name: &'static str,
+    gpu: Gpu,
+    chain: Executable,
+    run: SegmentationRun,
+    step: Executable,
+    record_us: Vec<f64>,
+    make_ms: Vec<f64>,
+    step_ms: Vec<f64>,
+}
+
+fn main() -> wgvision::Result<()> {
+    let mut ways = vec![Way::new("uniform buffers", false)?, Way::new("immediates", true)?];
+    for _ in 0..ROUNDS {
+        for way in &mut ways {
+            way.round()?;
+        }
+    }
+    for way in &ways {
+        let best = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+        let median = |times: &[f64]| {
+            let mut sorted = times.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            sorted[times.len() / 2]
+        };
+        println!(
+            "{} (structs of up to {} bytes recorded): recording {:.2} us a dispatch (median {:.2}); making the step's program {:.1} ms \
+             (median {:.1}); a step {:.1} ms (median {:.1})",
+            way.name,
+            way.gpu.immediate_bytes(),
+            best(&way.record_us),
+            median(&way.record_us),
+            best(&way.make_ms),
+            median(&way.make_ms),
+            best(&way.step_ms),
+            median(&way.step_ms),
+        );
+    }
+    Ok(())
+}
+
+impl Way {
+    fn new(name: &'static str, immediates: bool) -> wgvision::Result<Self> {
+        let gpu = Gpu::open_with(&Options { immediates: Some(immediates), ..Default::default() })?;
+        let mut graph = Graph::new();
+        let mut y = graph.input("x", TensorType::f32([64]))?;
+        for _ in 0..CHAIN {
+            y = graph.add(Relu, &[y])?;
+        }
+        let chain = Executable::new(&graph, &[("y", y)], &Variables::new(&gpu))?;
+        let unet = UNet { width: 8, depth: 3, batch_norm: true, ..Default::default() };
+        let classes = vec!["background".into(), "thing".into()];
+        let model = SegmentationModel { unet, normalise: Normalise::Unit, classes, crop: [64, 64] };
+        let run = SegmentationRun { model, loss: usual_loss(1), batch: 2, settings: TrainSettings::default() };
+        let step = step(&gpu, &run)?;
+        let none = Vec::new;
+        Ok(Self { name, gpu, chain, run, step, record_us: none(), make_ms: none(), step_ms: none() })
+    }
+
+    fn round(&mut self) -> wgvision::Result<()> {
+        let x = Tensor::full([64], 1.0);
+        let started = Instant::now();
+        let report = self.chain.start(&[("x", &x)])?;
+        self.record_us.push(started.elapsed().as_secs_f64() * 1e6 / report.dispatches as f64);
+        self.gpu.wait()?;
+
+        let started = Instant::now();
+        let made = step(&self.gpu, &self.run)?;
+        self.make_ms.push(started.elapsed().as_secs_f64() * 1e3);
+        drop(made);
+
+        let images = Tensor::full([2, 64, 64, 3], 0.5);
+        let targets = Tensor::full([2, 64, 64, 1], 1.0);
+        let hyper = self.run.settings.hyper(1);
+        let started = Instant::now();
+        self.step.start(&[("images", &images), ("targets", &targets), ("hyper", &hyper)])?;
+        self.gpu.wait()?;
+        self.step_ms.push(started.elapsed().as_secs_f64() * 1e3);
+        Ok(())
+    }
+}
+
+fn step(gpu: &Gpu, run: &SegmentationRun) -> wgvision::Result<Executable> {
+    let (graph, specs) = run.step_graph()?;
+    let variables = Variables::new(gpu);
+    initialise(&variables, &specs, 1)?;
+    Executable::new(&graph.graph, &[("loss", graph.loss)], &variables)
+}
