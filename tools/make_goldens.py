@@ -1111,6 +1111,90 @@ def nonfinite(g):
     one("extremes", torch.tensor([3.4e38, -3.4e38, 1e-40, 0.0, -0.0]))
 
 
+@golden
+def top_k(g):
+    def largest(k):
+        def fn(x):
+            values, indices = torch.topk(x, k)
+            return values, indices, torch.full((x.shape[0],), k)
+
+        return fn
+
+    for n, m, k in ((1, 7, 3), (3, 300, 300), (2, 1500, 64)):
+        g.case(f"{n}x{m}_{k}", largest(k), lambda: {"x": distinct(n, m)}, {"k": k}, outputs=("values", "indices", "count"))
+
+    def above(x):
+        # PyTorch has no threshold of its own: what is not above it is cut off the sorted row.
+        values, indices = torch.sort(x, dim=1, descending=True, stable=True)
+        taken = values > 1.0
+        return torch.where(taken, values, 0.0), torch.where(taken, indices, -1), taken.sum(1)
+
+    g.case("threshold", above, lambda: {"x": distinct(2, 50)}, {"threshold": 1.0}, outputs=("values", "indices", "count"))
+    ties = lambda: {"x": coarse(2, 400)}
+    g.case("ties", above, ties, {"threshold": 1.0}, wrt=[], outputs=("values", "indices", "count"))
+
+
+def clustered(count, spread=200.0):
+    """Boxes around a few objects, as a detector leaves them."""
+    centres = torch.rand(1 + count // 25, 4) * torch.tensor([spread, spread, 40.0, 40.0]) + 10.0
+    some = centres[torch.randint(len(centres), (count,))] + torch.rand(count, 4) * 8 - 4
+    return torch.cat([some[:, :2] - some[:, 2:] / 2, some[:, :2] + some[:, 2:] / 2], 1)
+
+
+@golden
+def nms(g):
+    def padded(keep, size):
+        return torch.cat([keep, torch.full((size - len(keep),), -1)])
+
+    def fn(threshold, max_out=None):
+        # In float32, as detectors call it: what is kept hangs on the last bit where an overlap meets the threshold.
+        def run(boxes, scores, groups=None):
+            rows = []
+            for i in range(len(boxes)):
+                b, s = boxes[i].float(), scores[i].float()
+                if groups is None:
+                    keep = torchvision.ops.nms(b, s, threshold)
+                else:
+                    keep = torchvision.ops.boxes._batched_nms_vanilla(b, s, groups[i], threshold)
+                rows.append(keep[:max_out])
+            size = max_out or boxes.shape[1]
+            return torch.stack([padded(r, size) for r in rows]), torch.tensor([len(r) for r in rows])
+
+        return run
+
+    def one(name, draw, threshold, max_out=None):
+        attrs = {"iou_threshold": threshold} | ({"max_out": max_out} if max_out else {})
+        g.case(name, fn(threshold, max_out), draw, attrs, wrt=[], outputs=("keep", "count"))
+
+    def scored(boxes, groups=None):
+        n, k = boxes.shape[:2]
+        scores = torch.stack([torch.randperm(k).float() / k for _ in range(n)])
+        return {"boxes": boxes, "scores": scores} | ({"groups": torch.randint(groups, (n, k))} if groups else {})
+
+    several = lambda n, k: torch.stack([clustered(k) for _ in range(n)])
+    for threshold in (0.3, 0.45, 0.5, 0.7):
+        one(f"clustered_{threshold}", lambda: scored(several(2, 300)), threshold)
+    one("blocks", lambda: scored(several(1, 2500)), 0.5)
+    one("classes", lambda: scored(several(2, 400), 5), 0.45)
+    one("max_out", lambda: scored(several(2, 300)), 0.5, 20)
+
+    def whole(k):
+        # Small whole numbers: overlaps of exactly 1/2, 1/3, 3/5 and so on, at thresholds that f32 can and cannot hold.
+        corner = torch.randint(0, 7, (1, k, 2)).float()
+        return torch.cat([corner, corner + torch.randint(1, 7, (1, k, 2))], 2)
+
+    for threshold in (0.0, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.6, 0.7, 1.0):
+        one(f"whole_{threshold:.2f}", lambda: scored(whole(150)), threshold)
+    same = torch.tensor([3.0, 4.0, 10.0, 20.0])
+    one("identical", lambda: scored(same.expand(2, 200, 4).contiguous()), 0.5)
+    grid = torch.stack(torch.meshgrid(torch.arange(20.0), torch.arange(20.0), indexing="ij"), -1).reshape(1, 400, 2)
+    one("touching", lambda: scored(torch.cat([grid, grid + 1.0], 2)), 0.0)
+    one("without_area", lambda: scored(torch.randint(0, 4, (1, 200, 4)).float()), 0.1)
+    ties = lambda: {"boxes": several(1, 300), "scores": torch.randint(0, 4, (1, 300)) / 4}
+    one("equal_scores", ties, 0.5)
+    one("one", lambda: scored(several(1, 1)), 0.5)
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     chosen = sys.argv[1:] or sorted(MAKERS)

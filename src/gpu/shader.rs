@@ -22,7 +22,9 @@ const LIBRARY: &[(&str, &str)] = &[
     ("map_grad", include_str!("../../shaders/lib/map_grad.wgsl")),
     ("mish_gate", include_str!("../../shaders/lib/mish_gate.wgsl")),
     ("moments", include_str!("../../shaders/lib/moments.wgsl")),
+    ("nms", include_str!("../../shaders/lib/nms.wgsl")),
     ("normal", include_str!("../../shaders/lib/normal.wgsl")),
+    ("order_key", include_str!("../../shaders/lib/order_key.wgsl")),
     ("pair_sum", include_str!("../../shaders/lib/pair_sum.wgsl")),
     ("pointwise_loss", include_str!("../../shaders/lib/pointwise_loss.wgsl")),
     ("pool2d", include_str!("../../shaders/lib/pool2d.wgsl")),
@@ -31,8 +33,10 @@ const LIBRARY: &[(&str, &str)] = &[
     ("softmax_grad", include_str!("../../shaders/lib/softmax_grad.wgsl")),
     ("stable", include_str!("../../shaders/lib/stable.wgsl")),
     ("strided", include_str!("../../shaders/lib/strided.wgsl")),
+    ("suppression", include_str!("../../shaders/lib/suppression.wgsl")),
     ("tanh_series", include_str!("../../shaders/lib/tanh_series.wgsl")),
     ("window", include_str!("../../shaders/lib/window.wgsl")),
+    ("workgroup_scan", include_str!("../../shaders/lib/workgroup_scan.wgsl")),
     ("workgroup_sum", include_str!("../../shaders/lib/workgroup_sum.wgsl")),
 ];
 

@@ -71,6 +71,7 @@ pub mod max_unpool2d;
 pub mod mish;
 pub mod mse;
 pub mod mul;
+pub mod nms;
 pub mod nonfinite;
 pub mod overlap_loss;
 pub mod pad;
@@ -92,6 +93,7 @@ pub mod softmax;
 pub mod space_to_depth;
 pub mod square_sum;
 pub mod tanh;
+pub mod top_k;
 pub mod weighted_sum;
 
 /// Every op, by name: what `wgvision op --list` prints and the tests walk through.
@@ -146,6 +148,7 @@ pub static REGISTRY: &[&Entry] = &[
     &mish::ENTRY,
     &mse::ENTRY,
     &mul::ENTRY,
+    &nms::ENTRY,
     &nonfinite::ENTRY,
     &pad::ENTRY,
     &permute::ENTRY,
@@ -165,6 +168,7 @@ pub static REGISTRY: &[&Entry] = &[
     &space_to_depth::ENTRY,
     &square_sum::ENTRY,
     &tanh::ENTRY,
+    &top_k::ENTRY,
     &weighted_sum::ENTRY,
 ];
 
