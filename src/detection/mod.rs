@@ -13,7 +13,9 @@
 pub mod boxes;
 pub mod decode;
 pub mod heads;
+pub mod loss;
 
 pub use boxes::{BBox, Detection, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
+pub use loss::{HeadLoss, head_loss};

@@ -14,6 +14,8 @@ const LIBRARY: &[(&str, &str)] = &[
     ("conv_weight", include_str!("../../shaders/lib/conv_weight.wgsl")),
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),
     ("head", include_str!("../../shaders/lib/head.wgsl")),
+    ("head_truth", include_str!("../../shaders/lib/head_truth.wgsl")),
+    ("iou", include_str!("../../shaders/lib/iou.wgsl")),
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
     ("local_response", include_str!("../../shaders/lib/local_response.wgsl")),

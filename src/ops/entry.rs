@@ -61,7 +61,7 @@ impl Arg {
 }
 
 /// An attribute as `wgvision op --list` shows it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Attr {
     /// PyTorch's name.
     pub name: &'static str,

@@ -52,8 +52,10 @@ pub mod group_norm;
 pub mod hardsigmoid;
 pub mod hardswish;
 pub mod head_decode;
+pub mod head_loss;
 pub mod huber;
 pub mod instance_norm;
+pub mod iou_loss;
 pub mod jaccard;
 pub mod keep_finite;
 pub mod l1;
@@ -129,8 +131,10 @@ pub static REGISTRY: &[&Entry] = &[
     &hardsigmoid::ENTRY,
     &hardswish::ENTRY,
     &head_decode::ENTRY,
+    &head_loss::ENTRY,
     &huber::ENTRY,
     &instance_norm::ENTRY,
+    &iou_loss::ENTRY,
     &jaccard::ENTRY,
     &keep_finite::ENTRY,
     &l1::ENTRY,
