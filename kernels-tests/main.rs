@@ -1,5 +1,7 @@
 //! Every kernel against a float64 reference written from its definition. One file for each room of `src/ops`.
 
+mod box_iou;
+mod gather_rows;
 mod harness;
 
 mod adam;
@@ -73,6 +75,7 @@ mod resize;
 mod rmsprop;
 mod scale;
 mod segments;
+mod select;
 mod sgd;
 mod shaders;
 mod sigmoid;
@@ -81,6 +84,7 @@ mod slice;
 mod smooth_l1;
 mod softmax;
 mod space_to_depth;
+mod split_index;
 mod square_sum;
 mod structure;
 mod tanh;

@@ -1195,6 +1195,35 @@ def nms(g):
     one("one", lambda: scored(several(1, 1)), 0.5)
 
 
+@golden
+def box_iou(g):
+    def fn(a, b):
+        return torch.stack([torchvision.ops.box_iou(p, q) for p, q in zip(a, b)])
+
+    for n, rows, columns in ((1, 3, 5), (2, 40, 17)):
+        draw = lambda: {k: torch.stack([clustered(c, 60.0) for _ in range(n)]) for k, c in (("a", rows), ("b", columns))}
+        g.case(f"{n}x{rows}x{columns}", fn, draw, wrt=[], outputs=("iou",))
+
+
+@golden
+def gather_rows(g):
+    def fn(x, index):
+        return torch.stack([row[chosen] for row, chosen in zip(x, index)])
+
+    for shape, k in (((1, 5, 4), 3), ((2, 9), 30), ((2, 7, 3, 2), 6)):
+        draw = lambda: {"x": uniform(*shape), "index": torch.randint(0, shape[1], (shape[0], k))}
+        g.case(f"{'x'.join(map(str, shape))}_{k}", fn, draw)
+
+
+@golden
+def split_index(g):
+    def fn(index):
+        return torch.div(index, 80, rounding_mode="floor"), torch.remainder(index, 80)
+
+    draw = lambda: {"index": torch.randint(0, 900000, (2, 300))}
+    g.case("80", fn, draw, {"divisor": 80}, wrt=[], outputs=("quotient", "remainder"))
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     chosen = sys.argv[1:] or sorted(MAKERS)

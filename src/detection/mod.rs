@@ -14,8 +14,10 @@ pub mod boxes;
 pub mod decode;
 pub mod heads;
 pub mod loss;
+pub mod select;
 
 pub use boxes::{BBox, Detection, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
 pub use loss::{HeadLoss, head_loss};
+pub use select::{Select, Selected, select_detections};

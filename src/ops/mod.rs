@@ -5,8 +5,10 @@
 //! line and one line in [`REGISTRY`].
 
 mod attrs;
+pub mod box_iou;
 mod broadcast;
 mod entry;
+pub mod gather_rows;
 pub mod head;
 mod lanes;
 mod map;
@@ -93,6 +95,7 @@ pub mod slice;
 pub mod smooth_l1;
 pub mod softmax;
 pub mod space_to_depth;
+pub mod split_index;
 pub mod square_sum;
 pub mod tanh;
 pub mod top_k;
@@ -109,6 +112,7 @@ pub static REGISTRY: &[&Entry] = &[
     &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,
+    &box_iou::ENTRY,
     &clamp::ENTRY,
     &clip_guard::ENTRY,
     &concat::ENTRY,
@@ -126,6 +130,7 @@ pub static REGISTRY: &[&Entry] = &[
     &focal::ENTRY,
     &fold_batch_norm::ENTRY,
     &gather::ENTRY,
+    &gather_rows::ENTRY,
     &gelu::ENTRY,
     &group_norm::ENTRY,
     &hardsigmoid::ENTRY,
@@ -170,6 +175,7 @@ pub static REGISTRY: &[&Entry] = &[
     &smooth_l1::ENTRY,
     &softmax::ENTRY,
     &space_to_depth::ENTRY,
+    &split_index::ENTRY,
     &square_sum::ENTRY,
     &tanh::ENTRY,
     &top_k::ENTRY,
