@@ -2,8 +2,10 @@
 //!
 //! A layer is a function that adds nodes under a scope and returns a value. Names follow PyTorch: `conv.weight`, `bn.running_mean`.
 
+mod connected;
 mod init;
 mod layers;
 
+pub use connected::Connected;
 pub use init::{Init, Net, ParameterSpec, initialise};
 pub use layers::{BatchNormLayer, Conv, UpConv};

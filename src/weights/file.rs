@@ -31,7 +31,8 @@ impl TensorFile {
         Self::parse(path, &map)
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+    /// Like [`TensorFile::read`], from bytes; `path` names them in errors.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |e: safetensors::SafeTensorError| {
             Error::file(
                 path,

@@ -9,7 +9,7 @@ use super::layer::{Convolutional, Kind, Layer};
 use super::weights::Record;
 use super::{HeadOutput, head, local};
 use crate::detection::Head;
-use crate::nn::{BatchNormLayer, Init, Net};
+use crate::nn::{BatchNormLayer, Connected, Init, Net};
 use crate::ops::Value;
 use crate::ops::adaptive_avg_pool2d::AdaptiveAvgPool2d;
 use crate::ops::add::Add;
@@ -17,7 +17,6 @@ use crate::ops::concat::Concat;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::darknet_reorg::DarknetReorg;
 use crate::ops::dropout::Dropout;
-use crate::ops::linear::Linear;
 use crate::ops::max_pool2d::{MaxPool2d, Window};
 use crate::ops::mul::Mul;
 use crate::ops::pad::{Mode as PadMode, Pad};
@@ -231,19 +230,10 @@ impl Builder<'_, '_> {
     fn connected(&mut self, index: usize, out: usize, norm: bool, f: Activation, x: Value) -> Result<Value> {
         let x = self.flat(x)?;
         let inputs = self.shape(x).channels();
-        let mut y = scoped(self.net, index, |net| {
-            net.scope("connected", |net| {
-                let ty = TensorType::f32([inputs, out]);
-                let init = Init::He { fan_in: inputs };
-                let mut operands = vec![x, net.parameter("weight", ty, init, Layout::LinearWeight)?];
-                if !norm {
-                    operands.push(bias(net, [out].into(), Layout::Plain)?);
-                }
-                net.graph.named("linear", Linear { bias: !norm, variant: None }, &operands)
-            })
-        })?;
+        let layer = Connected { out, bias: !norm };
+        let mut y = scoped(self.net, index, |net| layer.build(net, "connected", x))?;
         let name = format!("layers.{index}");
-        let weight = Record::connected(format!("{name}.connected.weight"));
+        let weight = Record::connected(layer.weights(inputs).map(|w| format!("{name}.connected.{w}")).collect());
         if norm {
             let [shift, rest @ ..] = Record::batch_norm(&name);
             self.records.extend([shift, weight].into_iter().chain(rest));

@@ -6,7 +6,7 @@
 
 use crate::nn::ParameterSpec;
 use crate::tensor::layout::{Layout, permute};
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{Shape, Tensor, TensorType};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,8 +88,8 @@ pub enum Record {
     Variance(String),
     /// (O, I, KH, KW).
     Conv(String),
-    /// (out, in), or (in, out) in transposed files.
-    Connected(String),
+    /// (out, in), or (in, out) in transposed files; each parameter has the next outputs.
+    Connected(Vec<String>),
     /// The biases (C, H, W) and then, for each place, (filters, channels, taps).
     Local {
         /// Scope of the layer's parameters.
@@ -112,9 +112,9 @@ impl Record {
         Self::Conv(name)
     }
 
-    /// A connected layer's weights.
-    pub fn connected(name: String) -> Self {
-        Self::Connected(name)
+    /// A connected layer's weights, cut into parameters of some outputs each.
+    pub fn connected(names: Vec<String>) -> Self {
+        Self::Connected(names)
     }
 
     /// A local layer's biases and weights.
@@ -131,24 +131,34 @@ impl Record {
     /// Names of the parameters, in the order of the numbers.
     fn names(&self) -> Vec<String> {
         match self {
-            Self::Plain(name) | Self::Variance(name) | Self::Conv(name) | Self::Connected(name) => vec![name.clone()],
+            Self::Plain(name) | Self::Variance(name) | Self::Conv(name) => vec![name.clone()],
+            Self::Connected(names) => names.clone(),
             Self::Local { name, rows, .. } => std::iter::once(format!("{name}.bias"))
                 .chain((0..*rows).map(|row| format!("{name}.weight.{row}")))
                 .collect(),
         }
     }
 
-    /// Parameter `i` of this record from its numbers. `ty` is its type on the device.
-    fn import(&self, i: usize, ty: &TensorType, transposed: bool, numbers: Vec<f32>) -> Tensor {
-        let shape = &ty.shape;
+    /// The parameters of this record, whose types on the device are `types`, from all its numbers.
+    fn import(&self, types: &[&TensorType], transposed: bool, numbers: Vec<f32>) -> Vec<Tensor> {
+        if let (Self::Connected(_), true) = (self, transposed) {
+            return columns(types, &numbers);
+        }
+        let mut numbers = numbers.into_iter();
+        let one = |(i, ty): (usize, &&TensorType)| {
+            let own = numbers.by_ref().take(ty.elements()).collect();
+            self.import_one(i, &ty.shape, own)
+        };
+        types.iter().enumerate().map(one).collect()
+    }
+
+    fn import_one(&self, i: usize, shape: &Shape, numbers: Vec<f32>) -> Tensor {
         match self {
             Self::Conv(_) => {
                 let [kh, kw, inputs, out] = shape.nhwc().expect("rank 4");
                 Layout::ConvWeight.import(&Tensor::f32([out, inputs, kh, kw], numbers))
             }
-            Self::Connected(_) if !transposed => {
-                Layout::LinearWeight.import(&Tensor::f32([shape[1], shape[0]], numbers))
-            }
+            Self::Connected(_) => Layout::LinearWeight.import(&Tensor::f32([shape[1], shape[0]], numbers)),
             Self::Local { .. } if i == 0 => Layout::Chw.import(&Tensor::f32([shape[2], shape[0], shape[1]], numbers)),
             Self::Local { taps: [taps, channels], .. } => {
                 let file = Tensor::f32([shape[0], shape[2], *channels, *taps], numbers);
@@ -158,11 +168,20 @@ impl Record {
         }
     }
 
-    /// The other way round.
-    fn export(&self, i: usize, value: &Tensor, transposed: bool) -> Tensor {
+    /// The other way round: all numbers of this record from its parameters.
+    fn export(&self, values: &[&Tensor], transposed: bool) -> Vec<f32> {
+        if let (Self::Connected(_), true) = (self, transposed) {
+            let width = |v: &Tensor| v.shape()[1];
+            let row = |r: usize, v: &&Tensor| v.as_f32()[r * width(v)..(r + 1) * width(v)].to_vec();
+            return (0..values[0].shape()[0]).flat_map(|r| values.iter().flat_map(move |v| row(r, v))).collect();
+        }
+        values.iter().enumerate().flat_map(|(i, v)| self.export_one(i, v).as_f32().to_vec()).collect()
+    }
+
+    fn export_one(&self, i: usize, value: &Tensor) -> Tensor {
         match self {
             Self::Conv(_) => Layout::ConvWeight.export(value),
-            Self::Connected(_) if !transposed => Layout::LinearWeight.export(value),
+            Self::Connected(_) => Layout::LinearWeight.export(value),
             Self::Local { .. } if i == 0 => Layout::Chw.export(value),
             Self::Local { taps: [taps, channels], .. } => {
                 let shape = value.shape();
@@ -172,6 +191,18 @@ impl Record {
             _ => value.clone(),
         }
     }
+}
+
+/// A matrix (in, out), row by row, cut into matrices of some of its columns each.
+fn columns(types: &[&TensorType], numbers: &[f32]) -> Vec<Tensor> {
+    let out: usize = types.iter().map(|ty| ty.shape[1]).sum();
+    let mut first = 0;
+    let mut one = |ty: &TensorType| {
+        let range = first..first + ty.shape[1];
+        first = range.end;
+        Tensor::f32(&ty.shape, numbers.chunks_exact(out).flat_map(|row| row[range.clone()].to_vec()).collect())
+    };
+    types.iter().map(|ty| one(ty)).collect()
 }
 
 /// Reads `bytes` of the file `path` for the network of `cfg`. Fails unless its records take exactly all of them.
@@ -196,17 +227,16 @@ pub fn read(path: &Path, bytes: &[u8], cfg: &Path, records: &[Record], specs: &[
     let mut numbers = bytes[start..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("chunks of four")));
     let mut tensors = BTreeMap::new();
     for record in records {
-        for (i, name) in record.names().into_iter().enumerate() {
-            let ty = types[name.as_str()];
-            let taken: Vec<f32> = numbers.by_ref().take(ty.elements()).collect();
-            // Written so that NaN is refused as well.
-            if matches!(record, Record::Variance(_)) && !taken.iter().all(|v| *v >= 0.0 && v.is_finite()) {
-                let message =
-                    format!("has a negative variance in '{name}'; it belongs to another cfg than {}", cfg.display());
-                return Err(Error::file(path, message));
-            }
-            tensors.insert(name, record.import(i, ty, header.transposed(), taken));
+        let names = record.names();
+        let types: Vec<&TensorType> = names.iter().map(|name| types[name.as_str()]).collect();
+        let taken: Vec<f32> = numbers.by_ref().take(types.iter().map(|ty| ty.elements()).sum()).collect();
+        // Written so that NaN is refused as well.
+        if matches!(record, Record::Variance(_)) && !taken.iter().all(|v| *v >= 0.0 && v.is_finite()) {
+            let message =
+                format!("has a negative variance in '{}'; it belongs to another cfg than {}", names[0], cfg.display());
+            return Err(Error::file(path, message));
         }
+        tensors.extend(names.into_iter().zip(record.import(&types, header.transposed(), taken)));
     }
     Ok(Weights { header, tensors })
 }
@@ -216,17 +246,17 @@ pub fn write(weights: &Weights, records: &[Record], specs: &[ParameterSpec]) -> 
     let types = types(specs);
     let mut bytes = weights.header.bytes();
     for record in records {
-        for (i, name) in record.names().iter().enumerate() {
-            let value = weights.tensors.get(name);
+        let mut values = Vec::new();
+        for name in record.names() {
+            let value = weights.tensors.get(&name);
             let value = value.ok_or_else(|| Error::Usage(format!("there is no tensor '{name}' to write")))?;
             let ty = types[name.as_str()];
             if value.ty() != *ty {
                 return Err(Error::Usage(format!("tensor '{name}' is {}, {ty} was expected", value.ty())));
             }
-            bytes.extend(
-                record.export(i, value, weights.header.transposed()).as_f32().iter().flat_map(|v| v.to_le_bytes()),
-            );
+            values.push(value);
         }
+        bytes.extend(record.export(&values, weights.header.transposed()).into_iter().flat_map(f32::to_le_bytes));
     }
     Ok(bytes)
 }
@@ -238,6 +268,22 @@ fn types(specs: &[ParameterSpec]) -> BTreeMap<&str, &TensorType> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connected_layer_in_shards_is_one_matrix_in_the_file() {
+        let types = [TensorType::f32([2, 2]), TensorType::f32([2, 1])];
+        let types: Vec<&TensorType> = types.iter().collect();
+        let record = Record::connected(vec!["a".into(), "b".into()]);
+        // Output o of input i is 10 i + o.
+        let wanted = [vec![0.0, 1.0, 10.0, 11.0], vec![2.0, 12.0]];
+        for (transposed, file) in
+            [(false, [0.0, 10.0, 1.0, 11.0, 2.0, 12.0]), (true, [0.0, 1.0, 2.0, 10.0, 11.0, 12.0])]
+        {
+            let made = record.import(&types, transposed, file.to_vec());
+            assert_eq!(made.iter().map(|t| t.as_f32().to_vec()).collect::<Vec<_>>(), wanted, "{transposed}");
+            assert_eq!(record.export(&made.iter().collect::<Vec<_>>(), transposed), file);
+        }
+    }
 
     #[test]
     fn headers_of_every_age_survive() {
