@@ -1,6 +1,7 @@
 //! Whole networks: planning, training steps, fusing, resuming, and what happens with bad input.
 
 mod bad_input;
+mod darknet;
 mod plan;
 mod training;
 mod unet;

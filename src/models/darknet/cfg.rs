@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
     /// Numbers between commas; none if the key is missing. A comma at the end is let pass.
     pub fn list<T: FromStr>(&self, key: &str, what: &str) -> Result<Vec<T>> {
         let Some((value, _)) = self.get(key) else { return Ok(Vec::new()) };
-        let items = value.trim_end_matches(',').split(',');
+        let items = value.strip_suffix(',').unwrap_or(value).split(',');
         let read = |item: &str| item.parse().map_err(|_| self.wrong(key, format!("must be {what}, got '{item}'")));
         items.map(read).collect()
     }

@@ -30,9 +30,8 @@ use crate::detection::Head;
 use crate::graph::Graph;
 use crate::nn::{Net, ParameterSpec};
 use crate::ops::Value;
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::TensorType;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A detection head's raw input: an output of the network.
@@ -201,6 +200,12 @@ impl Darknet {
         weights::write(weights, &self.records, &self.specs)
     }
 
+    /// `class 0`, `class 1`, ...: for networks that come without names.
+    pub fn default_names(&self) -> Vec<String> {
+        let classes = self.heads.iter().map(Head::classes).max().unwrap_or(0);
+        (0..classes).map(|i| format!("class {i}")).collect()
+    }
+
     /// Checks that a list of class names has the length the heads ask for.
     pub fn check_names(&self, path: &Path, names: &[String]) -> Result<()> {
         match self.heads.iter().find(|h| h.classes() != names.len()) {
@@ -216,15 +221,6 @@ impl Darknet {
             )),
         }
     }
-}
-
-/// Names and values of `tensors` as files have them.
-pub fn exported(specs: &[ParameterSpec], tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
-    let value = |spec: &ParameterSpec| {
-        let value = tensors.get(&spec.name).unwrap_or_else(|| panic!("no value for '{}'", spec.name));
-        (spec.name.clone(), spec.layout.export(value))
-    };
-    specs.iter().map(value).collect()
 }
 
 /// Builds for pictures of `shape` into a graph that is thrown away: heads, parameters, and every error of shapes.
