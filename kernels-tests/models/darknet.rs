@@ -399,3 +399,44 @@ fn weights_of_another_network_are_refused() {
     let message = network.check_names(Path::new("a.names"), &names(3)).unwrap_err().to_string();
     assert_eq!(message, "a.names: holds 3 class names, but net.cfg has 2 classes");
 }
+
+/// Runs the program; what it printed on both streams, and whether it succeeded.
+fn wgvision(arguments: &[&std::ffi::OsStr]) -> (String, bool) {
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_wgvision")).args(arguments).output().unwrap();
+    let printed = [ran.stdout, ran.stderr].concat();
+    (String::from_utf8_lossy(&printed).into_owned(), ran.status.success())
+}
+
+#[test]
+fn convert_writes_one_file_that_says_all() {
+    let (network, golden, weights) = every_layer();
+    let temporary = tempfile::tempdir().unwrap();
+    let at = |name: &str| temporary.path().join(name);
+    std::fs::write(at("a.weights"), file_of(Header::default(), golden.tensors["weights"].as_f32())).unwrap();
+    std::fs::write(at("two.names"), "plate\ncar\n\n").unwrap();
+    std::fs::write(at("three.names"), "plate\ncar\ntram\n").unwrap();
+    let convert = |names: &str, weights: &str| {
+        let files = [folder().join("layers.cfg"), at(weights), at(names), at("m.safetensors")];
+        let [cfg, weights, names, out] = files.each_ref().map(|p| p.as_os_str());
+        let flags = ["convert", "--from", "darknet", "--cfg", "--weights", "--names", "-o"].map(std::ffi::OsStr::new);
+        let [command, from, darknet, c, w, n, o] = flags;
+        wgvision(&[command, from, darknet, c, cfg, w, weights, n, names, o, out])
+    };
+    let (printed, good) = convert("two.names", "a.weights");
+    assert!(good && printed.contains("used up"), "{printed}");
+    let file = TensorFile::read(&at("m.safetensors")).unwrap();
+    assert_eq!(file.metadata["architecture"], "darknet");
+    assert_eq!(file.metadata["classes"], r#"["plate","car"]"#);
+    let again = Darknet::from_text(Path::new("m.safetensors"), &file.metadata["cfg"]).unwrap();
+    assert_eq!(again.specs().len(), file.tensors.len());
+    for spec in network.specs() {
+        assert_eq!(spec.layout.import(&file.tensors[&spec.name]), weights.tensors[&spec.name], "{}", spec.name);
+    }
+    let (printed, good) = convert("three.names", "a.weights");
+    assert!(
+        !good && printed.contains("three.names: holds 3 class names, but") && printed.contains("has 2 classes"),
+        "{printed}"
+    );
+    let (printed, good) = convert("two.names", "two.names");
+    assert!(!good && printed.contains("two.names: is 11 bytes long, too short for the header"), "{printed}");
+}

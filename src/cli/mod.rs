@@ -1,6 +1,7 @@
 //! The command line: arguments in, results on stdout, progress on stderr. All work is done by the layers below.
 
 mod bench;
+mod convert;
 mod demo;
 mod eval;
 mod info;
@@ -52,6 +53,8 @@ enum Command {
     Models(models::ModelsArgs),
     /// Layer table and planned memory of a network.
     Summary(summary::SummaryArgs),
+    /// Turn another program's network into a model file.
+    Convert(convert::ConvertArgs),
     /// Segment pictures: masks, overlays, JSON.
     Segment(segment::SegmentArgs),
     /// Train a network on your data.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, device),
         Command::Models(args) => models::run(&args),
         Command::Summary(args) => summary::run(&args, device),
+        Command::Convert(args) => convert::run(&args),
         Command::Segment(args) => segment::run(&args, device),
         Command::Train(args) => train::run(&args, device),
         Command::Eval(args) => eval::run(&args, device),

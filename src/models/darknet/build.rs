@@ -7,7 +7,7 @@
 use super::activation::Activation;
 use super::layer::{Convolutional, Kind, Layer};
 use super::weights::Record;
-use super::{HeadOutput, head, local};
+use super::{HeadOutput, fit, head, local};
 use crate::detection::Head;
 use crate::nn::{BatchNormLayer, Connected, Init, Net};
 use crate::ops::Value;
@@ -19,7 +19,6 @@ use crate::ops::darknet_reorg::DarknetReorg;
 use crate::ops::dropout::Dropout;
 use crate::ops::max_pool2d::{MaxPool2d, Window};
 use crate::ops::mul::Mul;
-use crate::ops::pad::{Mode as PadMode, Pad};
 use crate::ops::permute::Permute;
 use crate::ops::reshape::Reshape;
 use crate::ops::resize::{Mode, Resize};
@@ -79,7 +78,7 @@ pub fn build(net: &mut Net<'_>, path: &Path, layers: &[Layer], images: Value) ->
 }
 
 /// A problem whose place is added by [`build`].
-fn wrong(message: impl Into<String>) -> Error {
+pub fn wrong(message: impl Into<String>) -> Error {
     Error::Usage(message.into())
 }
 
@@ -285,51 +284,11 @@ impl Builder<'_, '_> {
         let mut y = x;
         for &other in from {
             let other = self.of(other)?;
-            let fitted = self.fit(index, other, x)?;
+            let to = self.shape(x);
+            let fitted = scoped(self.net, index, |net| fit::fit(net.graph, other, &to))?;
             y = scoped(self.net, index, |net| net.graph.named("shortcut", Add, &[y, fitted]))?;
         }
         self.activate(index, activation, y)
-    }
-
-    /// `other` in the shape of `x`, as Darknet's shortcut takes it: of extents that are a multiple of x's every so many'th
-    /// element, of smaller ones spread out with zeros between, channels cut or filled with zeros.
-    fn fit(&mut self, index: usize, other: Value, x: Value) -> Result<Value> {
-        let (from, to) = (self.shape(other), self.shape(x));
-        if from == to {
-            return Ok(other);
-        }
-        let (Some([n, h1, w1, c1]), Some([_, h2, w2, c2])) = (from.nhwc(), to.nhwc()) else {
-            return Err(wrong(format!("cannot add {from} to {to}")));
-        };
-        let (stride, sample) = ((w1 / w2).max(1), (w2 / w1).max(1));
-        if w1 / w2 != h1 / h2 || w2 / w1 != h2 / h1 {
-            return Err(wrong(format!("cannot add {from} to {to}: height and width differ by different factors")));
-        }
-        // Darknet walks over the smaller extents of the two.
-        let (h, w, c) = (h1.min(h2), w1.min(w2), c1.min(c2));
-        if (h - 1) * sample >= h2 || (w - 1) * sample >= w2 || (h - 1) * stride >= h1 || (w - 1) * stride >= w1 {
-            return Err(wrong(format!("cannot add {from} to {to}: extents are no multiples of each other")));
-        }
-        scoped(self.net, index, |net| {
-            let g = &mut net.graph;
-            let end = vec![n, (h - 1) * stride + 1, (w - 1) * stride + 1, c];
-            let cut = Slice { start: vec![0; 4], end, step: vec![1, stride, stride, 1] };
-            let mut y = g.named("cut", cut, &[other])?;
-            if sample > 1 {
-                y = g.named("apart", Reshape { shape: [n, h, 1, w, 1, c].into() }, &[y])?;
-                let mut sides = vec![[0, 0]; 6];
-                sides[2][1] = sample as i64 - 1;
-                sides[4][1] = sample as i64 - 1;
-                y = g.named("between", Pad { sides, mode: PadMode::Constant(0.0) }, &[y])?;
-                y = g.named("spread", Reshape { shape: [n, h * sample, w * sample, c].into() }, &[y])?;
-            }
-            let missing = |have: usize, want: usize| [0, want as i64 - have as i64];
-            let sides = vec![[0, 0], missing(h * sample, h2), missing(w * sample, w2), missing(c, c2)];
-            if sides.iter().all(|s| s[1] == 0) {
-                return Ok(y);
-            }
-            g.named("fill", Pad { sides, mode: PadMode::Constant(0.0) }, &[y])
-        })
     }
 
     fn upsample(&mut self, index: usize, stride: usize, scale: f32, x: Value) -> Result<Value> {
@@ -347,19 +306,7 @@ impl Builder<'_, '_> {
         if !reverse {
             return scoped(self.net, index, |net| net.graph.named("reorg", DarknetReorg { stride }, &[x]));
         }
-        // Channel (dy s + dx) C' + c goes to pixel (dy, dx) of a block, channel c.
-        let (shape, s) = (self.shape(x), stride);
-        let [n, h, w, c] = shape[..] else { return Err(wrong(format!("cannot take {shape} apart"))) };
-        if !c.is_multiple_of(s * s) {
-            return Err(wrong(format!("the square of its stride {s} does not divide the {c} channels it reads")));
-        }
-        let inner = c / (s * s);
-        scoped(self.net, index, |net| {
-            let g = &mut net.graph;
-            let y = g.named("blocks", Reshape { shape: [n, h, w, s, s, inner].into() }, &[x])?;
-            let y = g.named("reorg", Permute { order: vec![0, 1, 3, 2, 4, 5] }, &[y])?;
-            g.named("joined", Reshape { shape: [n, h * s, w * s, inner].into() }, &[y])
-        })
+        scoped(self.net, index, |net| fit::unfold(net.graph, x, stride))
     }
 
     fn dropout(&mut self, index: usize, p: f32, x: Value) -> Result<Value> {

@@ -5,9 +5,9 @@
 //! |---|---|---|
 //! | `cfg.rs` | text | sections |
 //! | `layer.rs`, `head.rs`, `activation.rs` | sections | layers, their values read |
-//! | `build.rs`, `local.rs` | layers | nodes of a graph |
+//! | `build.rs`, `local.rs`, `fit.rs` | layers | nodes of a graph |
 //! | `weights.rs` | bytes | tensors, and back |
-//! | `builtin.rs` | a name, classes, size, anchors | text |
+//! | `builtin.rs`, `writer.rs` | a name, classes, size, anchors | text |
 //!
 //! Darknet's `[net]` section tells its own trainer how to train; only the size of the input is read of it.
 
@@ -15,10 +15,12 @@ pub mod activation;
 mod build;
 pub mod builtin;
 pub mod cfg;
+mod fit;
 mod head;
 pub mod layer;
 mod local;
 pub mod weights;
+mod writer;
 
 pub use build::{EPS, MOMENTUM, STEP};
 pub use builtin::{BuiltinArgs, NAMES, builtin};
