@@ -109,7 +109,7 @@ fn assign(loss: &HeadLoss, inputs: &[Array]) -> (Vec<Place>, bool) {
     let raw = Raw { head: &loss.head, x: &inputs[0] };
     let [pictures, height, width, boxes] = raw.extents();
     let first_only = loss.head.kind == HeadKind::Detection;
-    let independent = !first_only && !(loss.head.softmax && loss.head.kind == HeadKind::Region);
+    let one_class = first_only || (loss.head.softmax && loss.head.kind == HeadKind::Region);
     let background = Place { found: -1, target: 0.0, alpha: 0.0, classes: BTreeSet::new() };
     let mut places = vec![background; pictures * height * width * boxes];
     let at = |n: usize, row: usize, column: usize, slot: usize| ((n * height + row) * width + column) * boxes + slot;
@@ -143,7 +143,7 @@ fn assign(loss: &HeadLoss, inputs: &[Array]) -> (Vec<Place>, bool) {
             for slot in trained(loss, &raw, [n, row, column], b, &mut safe) {
                 let share = raw.share(n, row, column, slot);
                 let place = &mut places[at(n, row, column, slot)];
-                if !independent {
+                if one_class {
                     place.classes.clear();
                 }
                 place.classes.insert(class);
@@ -455,10 +455,41 @@ fn head_loss_cases_cover_every_kind_of_place() {
         assert!(count(&|p| p.found >= 0) > 50, "{kind:?}: places with a truth");
         assert!(count(&|p| p.found == -1) > 200, "{kind:?}: background");
         let ignored = count(&|p| p.found == -2);
-        assert_eq!(ignored > 9, kind != HeadKind::Detection, "{kind:?}: {ignored} ignored");
+        assert_eq!(ignored > 0, kind != HeadKind::Detection, "{kind:?}: {ignored} ignored");
         let several = count(&|p| p.classes.len() > 1);
-        assert_eq!(several > 2, kind != HeadKind::Detection, "{kind:?}: {several} with several classes");
+        assert_eq!(several > 0, kind != HeadKind::Detection, "{kind:?}: {several} with several classes");
     }
+}
+
+/// YOLOv3's three heads share the truths among them: each box trains one place of one head, that of the best of the nine anchors.
+#[test]
+fn head_loss_gives_each_truth_to_one_of_three_heads() {
+    let anchors: Vec<[f32; 2]> = [10, 13, 16, 30, 33, 23, 30, 61, 62, 45, 59, 119, 116, 90, 156, 198, 373, 326]
+        .map(|v| v as f32)
+        .as_chunks()
+        .0
+        .to_vec();
+    let mut rng = Rng::for_test("three heads");
+    let (count, mut data) = (27, Vec::new());
+    for t in 0..count {
+        // One box of about each anchor's shape, three times, all in cells of their own.
+        let [w, h] = anchors[t % 9].map(|v| v * rng.float(0.98, 1.02) / 416.0);
+        data.extend([(t % 6) as f32 / 6.0 + 0.08, (t / 6) as f32 / 6.0 + 0.08, w, h]);
+    }
+    let (boxes, classes) = (Tensor::f32([1, count, 4], data), rng.indices([1, count], 0, 3));
+    let mut seen = vec![0; count];
+    for (first, grid) in [(6, 13), (3, 26), (0, 52)] {
+        let base = random_head(&mut rng, HeadKind::Yolo, 3, 3);
+        let mask: Vec<usize> = (first..first + 3).collect();
+        let head = HeadSpec { anchors: anchors.clone(), mask, input: [416, 416], ..base };
+        let x = rng.tensor([1, grid, grid, 24]);
+        let made = run_op(gpu(), Arc::new(HeadLoss::new(head)), &[&x, &boxes, &classes]).expect("runs");
+        for (place, &t) in made[4].as_i32().iter().enumerate().filter(|(_, t)| **t >= 0) {
+            assert_eq!(t as usize % 9, first + place % 3, "truth {t} at the anchor it was made from");
+            seen[t as usize] += 1;
+        }
+    }
+    assert_eq!(seen, vec![1; count]);
 }
 
 #[test]

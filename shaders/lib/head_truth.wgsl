@@ -19,10 +19,13 @@ fn finite(v: f32) -> bool {
 }
 
 fn counts(t: u32) -> bool {
+    // Padding comes first: most truths are.
+    if truth_class[t] < 0 || truth_class[t] >= i32(params.classes) {
+        return false;
+    }
     let b = truth[t];
     let usable = finite(b.x) && finite(b.y) && finite(b.z) && finite(b.w);
-    let class_known = truth_class[t] >= 0 && truth_class[t] < i32(params.classes);
-    return usable && class_known && all(b.xy >= vec2<f32>(0.0)) && all(b.xy < vec2<f32>(1.0)) && all(b.zw > vec2<f32>(0.0));
+    return usable && all(b.xy >= vec2<f32>(0.0)) && all(b.xy < vec2<f32>(1.0)) && all(b.zw > vec2<f32>(0.0));
 }
 
 fn in_cell(p: Place, b: vec4<f32>) -> bool {

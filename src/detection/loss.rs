@@ -121,3 +121,66 @@ impl Head {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detection::decode;
+    use crate::tensor::TensorType;
+
+    /// A head of each kind, and the shape of its raw tensor for two pictures.
+    fn heads() -> [(Head, TensorType); 3] {
+        let anchors = vec![[10.0, 13.0], [16.0, 30.0], [33.0, 23.0]];
+        let yolo = YoloHead { anchors, mask: vec![2, 0], classes: 4, ..Default::default() };
+        let region = RegionHead { anchors: vec![[1.0, 2.0]; 5], classes: 4, ..Default::default() };
+        let detection = DetectionHead { classes: 4, ..Default::default() };
+        [
+            (Head::Yolo(yolo), TensorType::f32([2, 3, 5, 18])),
+            (Head::Region(region), TensorType::f32([2, 3, 5, 45])),
+            (Head::Detection(detection), TensorType::f32([2, 49 * 14])),
+        ]
+    }
+
+    #[test]
+    fn every_head_has_a_loss_with_a_gradient_and_a_decoding() {
+        for (head, ty) in heads() {
+            let mut graph = Graph::new();
+            let raw = graph.input("raw", ty.clone()).expect("new");
+            let boxes = graph.input("boxes", TensorType::f32([2, 6, 4])).expect("new");
+            let classes = graph.input("classes", TensorType::i32([2, 6])).expect("new");
+            let prior = graph.input("prior", TensorType::f32([1])).expect("new");
+            let loss = head_loss(&mut graph, &head, raw, boxes, classes, [96, 160], Some(prior)).expect("fits");
+            assert_eq!(graph.shape(loss.total).rank(), 0, "{head:?}");
+            assert_eq!(loss.parts.iter().map(|p| p.0).collect::<Vec<_>>(), ["box", "objectness", "class"]);
+            let grads = graph.gradients(loss.total, &[raw]).expect("differentiable");
+            assert_eq!(graph.ty(grads[0]), ty, "{head:?}");
+            let (found, scores) = decode(&mut graph, &head, raw, [96, 160]).expect("fits");
+            let places = graph.shape(loss.found)[1];
+            assert_eq!(graph.ty(found), TensorType::f32([2, places, 4]), "{head:?}");
+            assert_eq!(graph.ty(scores), TensorType::f32([2, places, 4]), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn sections_give_the_loss_its_constants() {
+        let [(yolo, _), (region, _), (detection, _)] = heads();
+        let yolo = yolo.loss([96, 160]);
+        assert_eq!((yolo.ignore_thresh, yolo.match_thresh, yolo.iou_scale, yolo.rescore), (0.5, 1.0, 0.75, false));
+        let region = region.loss([96, 160]);
+        assert_eq!((region.object_scale, region.noobject_scale, region.ignore_thresh), (5.0, 1.0, 0.6));
+        assert!(region.rescore && region.bias_match && region.head.softmax);
+        let detection = detection.loss([96, 160]);
+        assert_eq!((detection.coord_scale, detection.noobject_scale, detection.class_scale), (5.0, 0.5, 1.0));
+    }
+
+    #[test]
+    fn truths_of_another_batch_are_refused() {
+        let (head, ty) = heads()[0].clone();
+        let mut graph = Graph::new();
+        let raw = graph.input("raw", ty).expect("new");
+        let boxes = graph.input("boxes", TensorType::f32([3, 6, 4])).expect("new");
+        let classes = graph.input("classes", TensorType::i32([3, 6])).expect("new");
+        let why = head_loss(&mut graph, &head, raw, boxes, classes, [96, 160], None).expect_err("refused").to_string();
+        assert!(why.contains("truth_boxes: expected f32 (2, T, 4), got f32(3, 6, 4)"), "{why}");
+    }
+}
