@@ -35,6 +35,12 @@ pub trait Source: Send + Sync + 'static {
     /// [`Error::Picture`] is what [`BadPictures`] decides about.
     fn sample(&self, index: usize, rng: &mut Rng) -> Result<Self::Sample>;
 
+    /// The same for a sample of batch number `batch`, where that number matters.
+    fn sample_for(&self, batch: u64, index: usize, rng: &mut Rng) -> Result<Self::Sample> {
+        let _ = batch;
+        self.sample(index, rng)
+    }
+
     /// Puts samples together, in order.
     fn collate(&self, samples: Vec<Self::Sample>) -> Result<Self::Batch>;
 }
@@ -94,9 +100,9 @@ struct Shared<S> {
 }
 
 impl<S: Source> Shared<S> {
-    fn sample(&self, slot: Slot) -> Result<S::Sample> {
+    fn sample(&self, batch: u64, slot: Slot) -> Result<S::Sample> {
         let rng = Rng::new(self.seed).fork(VARIATION).fork(slot.epoch).fork(slot.index as u64);
-        let mut result = self.source.sample(slot.index, &mut rng.clone());
+        let mut result = self.source.sample_for(batch, slot.index, &mut rng.clone());
         let mut index = slot.index;
         for attempt in 0..STAND_INS {
             match &result {
@@ -109,7 +115,7 @@ impl<S: Source> Shared<S> {
             }
             let mut rng = rng.fork(attempt);
             index = rng.below(self.source.len());
-            result = self.source.sample(index, &mut rng);
+            result = self.source.sample_for(batch, index, &mut rng);
         }
         result
     }
@@ -197,14 +203,14 @@ async fn feed<S: Source>(
         }
         // The place in the queue comes first: a batch that has none is not begun.
         let Ok(place) = sender.reserve().await else { return };
-        place.send(tokio::spawn(assemble(shared.clone(), slots)));
+        place.send(tokio::spawn(assemble(shared.clone(), step, slots)));
     }
 }
 
-async fn assemble<S: Source>(shared: Arc<Shared<S>>, slots: Vec<Slot>) -> Result<S::Batch> {
+async fn assemble<S: Source>(shared: Arc<Shared<S>>, step: u64, slots: Vec<Slot>) -> Result<S::Batch> {
     let sample = |slot| {
         let shared = shared.clone();
-        tokio::task::spawn_blocking(move || shared.sample(slot))
+        tokio::task::spawn_blocking(move || shared.sample(step, slot))
     };
     let tasks: Vec<_> = slots.into_iter().map(sample).collect();
     let mut samples = Vec::with_capacity(tasks.len());
