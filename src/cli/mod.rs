@@ -1,5 +1,6 @@
 //! The command line: arguments in, results on stdout, progress on stderr. All work is done by the layers below.
 
+mod anchors;
 mod bench;
 mod convert;
 mod demo;
@@ -61,6 +62,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     /// Measure a trained network.
     Eval(eval::EvalArgs),
+    /// Fit anchor boxes to a data set.
+    Anchors(anchors::AnchorsArgs),
     /// Run one kernel on your own tensors.
     Op(op::OpArgs),
     /// Time kernels and whole networks.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Segment(args) => segment::run(&args, device),
         Command::Train(args) => train::run(&args, device),
         Command::Eval(args) => eval::run(&args, device),
+        Command::Anchors(args) => anchors::run(&args),
         Command::Op(args) => op::run(&args, device),
         Command::Bench(args) => bench::run(&args, device),
     };

@@ -1,5 +1,6 @@
 //! Pictures and their labels: where they come from and how they reach a network.
 
+pub mod anchors;
 pub mod augment;
 pub mod border;
 pub mod cache;
