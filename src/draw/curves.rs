@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// Columns that are bookkeeping.
 const UNDRAWN: [&str; 5] = ["epoch", "lr", "seconds", "time", "grad_norm"];
 /// Drawn larger and scaled down, which smooths every line.
-const OVERSAMPLE: u32 = 3;
+pub(super) const OVERSAMPLE: u32 = 3;
 /// Height of the picture and width of each chart in pixels.
 const SIZE: (u32, u32) = (440, 660);
 /// Series with more points than this are drawn with their running mean.
@@ -27,8 +27,8 @@ const NOISY: usize = 60;
 /// Losses that shrink by more than this factor are drawn on a logarithmic axis.
 const LOGARITHMIC: f64 = 30.0;
 
-const INK: RGBColor = RGBColor(60, 60, 60);
-const COLOURS: [RGBColor; 6] = [
+pub(super) const INK: RGBColor = RGBColor(60, 60, 60);
+pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(31, 98, 180),
     RGBColor(224, 108, 16),
     RGBColor(34, 139, 74),
@@ -37,7 +37,8 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(90, 90, 90),
 ];
 
-static FONT: LazyLock<bool> = LazyLock::new(|| register_font("sans-serif", FontStyle::Normal, text::FONT).is_ok());
+pub(super) static FONT: LazyLock<bool> =
+    LazyLock::new(|| register_font("sans-serif", FontStyle::Normal, text::FONT).is_ok());
 
 /// Draws the curves of the `metrics.csv` at `csv` and writes them to `png`.
 pub fn curves_png(csv: impl AsRef<Path>, png: impl AsRef<Path>) -> Result<()> {
@@ -218,7 +219,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// A number as on an axis: no exponent, no trailing zeros.
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".into() } else { text.into() }
