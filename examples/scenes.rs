@@ -7,7 +7,8 @@ use std::{path::PathBuf, time::Instant};
 
 use image::{GrayImage, Rgb, RgbImage, imageops};
 use imageproc::{drawing::draw_hollow_rect_mut, rect::Rect};
-use wgvision::data::scenes::{CLASS_LETTER, PixelBox, PlateCrop, Scene, SceneConfig};
+use wgvision::data::scenes::{CLASS_LETTER, PlateCrop, Scene, SceneConfig};
+use wgvision::detection::BBox;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -38,7 +39,7 @@ fn explained(scene: &Scene) -> RgbImage {
     image
 }
 
-fn frame(image: &mut RgbImage, bbox: &PixelBox, colour: Rgb<u8>) {
+fn frame(image: &mut RgbImage, bbox: &BBox, colour: Rgb<u8>) {
     let rect = Rect::at(bbox.x0 as i32, bbox.y0 as i32).of_size(bbox.width() as u32, bbox.height() as u32);
     draw_hollow_rect_mut(image, rect, colour);
 }

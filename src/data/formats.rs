@@ -55,6 +55,11 @@ pub fn detection_splits(path: impl AsRef<Path>) -> Vec<String> {
 
 const SPLITS: [&str; 4] = ["train", "val", "valid", "test"];
 
+/// What folders of a split are called: `valid` is as common as `val`.
+fn names_of(split: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(split).chain((split == "val").then_some("valid"))
+}
+
 /// What was recognised, and where.
 enum Layout {
     Yaml(PathBuf),
@@ -97,7 +102,8 @@ impl Layout {
             }
             return Ok(Self::Folder { root: path.to_path_buf(), pictures });
         }
-        if let Some(inner) = split.map(|s| path.join(s)).filter(|p| p.is_dir()) {
+        let inner = split.into_iter().flat_map(names_of).map(|name| path.join(name)).find(|p| p.is_dir());
+        if let Some(inner) = inner {
             return Self::of(&inner, None);
         }
         if list_pictures(path).is_ok_and(|p| !p.is_empty())
@@ -129,7 +135,10 @@ impl Layout {
         match self {
             Self::Yaml(file) => yolo_labels::open_yaml(file, split),
             Self::Data(file) => yolo_labels::open_data(file, split),
-            Self::Voc(root) => voc::open(root, split, names_in(root)?.as_deref()),
+            Self::Voc(root) => {
+                let is_split = |s: &&str| names_of(s).any(|name| root.file_name().is_some_and(|n| n == name));
+                voc::open(root, split.filter(|s| !is_split(s)), names_in(root)?.as_deref())
+            }
             Self::Coco(file) => coco::open(file),
             Self::Folder { root, pictures } => yolo_labels::open_folder(root, pictures, needed_names(root, classes)?),
             Self::Beside(root) if voc::annotation_files(root)?.is_empty() => {
@@ -271,6 +280,16 @@ mod tests {
             write(r, "train/a.xml", XML);
         };
         assert_eq!(opened(Some("train"), roboflow_voc), ("Pascal VOC", cat(), 1));
+        let voc_by_split = |r: &Path| {
+            picture(r, "train/images/a.png");
+            write(r, "train/Annotations/a.xml", XML);
+        };
+        assert_eq!(opened(Some("train"), voc_by_split), ("Pascal VOC", cat(), 1));
+        let roboflow_coco = |r: &Path| {
+            picture(r, "valid/a.png");
+            write(r, "valid/_annotations.coco.json", JSON);
+        };
+        assert_eq!(opened(Some("val"), roboflow_coco), ("COCO JSON", cat(), 1));
         let coco = |r: &Path| {
             picture(r, "val2017/a.png");
             write(r, "annotations/instances_val2017.json", JSON);

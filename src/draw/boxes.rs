@@ -43,6 +43,8 @@ fn name(classes: &[String], class: usize) -> String {
     classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
 }
 
+/// Letters are never lower than this many pixels.
+const LEAST_LETTERS: f32 = 11.0;
 /// Pictures whose longer side is below this are enlarged.
 const LEAST_SIDE: u32 = 320;
 
@@ -58,9 +60,13 @@ pub fn annotated(picture: &RgbImage, boxes: &[Tagged]) -> RgbImage {
         frame.draw(&mut out, line, colour(tagged.class));
     }
     let mut tags: Vec<Frame> = Vec::new();
-    for (tagged, frame) in boxes.iter().zip(&on_canvas).rev().filter(|(t, _)| !t.text.is_empty()) {
-        let tag = place_tag(&out, frame, &tags, size, &tagged.text);
-        tag.fill(&mut out, colour(tagged.class));
+    for (own, tagged) in boxes.iter().enumerate().rev().filter(|(_, t)| !t.text.is_empty()) {
+        let frame = &on_canvas[own];
+        // Small things get small letters, that their neighbours be seen.
+        let narrow = frame.width() < text::width(size, &tagged.text) as i32;
+        let size = if narrow { (0.8 * size).max(LEAST_LETTERS) } else { size };
+        let tag = place_tag(&out, &on_canvas, own, &tags, size, &tagged.text);
+        tag.paint(&mut out, colour(tagged.class), 1.0);
         let (pad, ink) = (pad(size), contrasting(colour(tagged.class)));
         let shown = text::fitted(size, &tagged.text, (tag.width() - 2 * pad).max(0) as u32);
         text::write(&mut out, tag.x0 + pad, tag.y0 + 1, size, ink, &shown);
@@ -85,20 +91,41 @@ pub fn labels(picture: &RgbImage, truth: &[Labelled], classes: &[String]) -> Rgb
     annotated(picture, &tagged)
 }
 
-/// Many pictures under their captions, `columns` in a row, each scaled to `width` pixels.
+/// Labels and detections side by side.
+pub fn comparison(
+    picture: &RgbImage,
+    truth: &[Labelled],
+    found: &[Detection],
+    classes: &[String],
+    name: &str,
+) -> RgbImage {
+    panel::row(&[(name, &labels(picture, truth, classes)), ("found", &detections(picture, found, classes))])
+}
+
+/// Many pictures under their captions, `columns` in a row, each scaled to fit `width` by three quarters of that.
 pub fn sheet(pictures: &[(String, RgbImage)], columns: usize, width: u32) -> RgbImage {
-    let scaled: Vec<(&str, RgbImage)> =
-        pictures.iter().map(|(caption, picture)| (caption.as_str(), scaled_to(picture, width))).collect();
-    let rows = scaled.chunks(columns.max(1)).map(|row| {
+    let cells: Vec<(&str, RgbImage)> =
+        pictures.iter().map(|(caption, picture)| (caption.as_str(), cell(picture, width))).collect();
+    let rows = cells.chunks(columns.max(1)).map(|row| {
         let panels: Vec<(&str, &RgbImage)> = row.iter().map(|(caption, picture)| (*caption, picture)).collect();
         panel::row(&panels)
     });
     panel::stack(&rows.collect::<Vec<_>>())
 }
 
-fn scaled_to(picture: &RgbImage, width: u32) -> RgbImage {
-    let height = (u64::from(picture.height()) * u64::from(width) / u64::from(picture.width().max(1))).max(1) as u32;
-    imageops::resize(picture, width, height, imageops::FilterType::Triangle)
+/// Around pictures of another shape than the cells of a sheet.
+const MOUNT: Rgb<u8> = Rgb([240; 3]);
+
+/// A picture as large as fits, in the middle of its cell.
+fn cell(picture: &RgbImage, width: u32) -> RgbImage {
+    let height = (width * 3 / 4).max(1);
+    let scale = (width as f32 / picture.width().max(1) as f32).min(height as f32 / picture.height().max(1) as f32);
+    let [w, h] = [(picture.width(), width), (picture.height(), height)]
+        .map(|(own, most)| ((own as f32 * scale).round() as u32).clamp(1, most));
+    let mut out = RgbImage::from_pixel(width, height, MOUNT);
+    let scaled = imageops::resize(picture, w, h, imageops::FilterType::Triangle);
+    imageops::replace(&mut out, &scaled, i64::from((width - w) / 2), i64::from((height - h) / 2));
+    out
 }
 
 /// The colour of a class of objects; classes of masks keep 0 for the background.
@@ -118,22 +145,26 @@ fn pad(size: f32) -> i32 {
     (size / 4.0).ceil() as i32
 }
 
-/// The best of the places for a tag: above the box, inside it, below it, at its left or its right end.
-fn place_tag(picture: &RgbImage, frame: &Frame, tags: &[Frame], size: f32, text: &str) -> Frame {
+/// The best of the places for the tag of box `own`: above it, inside, below, at its left or its right end.
+fn place_tag(picture: &RgbImage, boxes: &[Frame], own: usize, tags: &[Frame], size: f32, text: &str) -> Frame {
     let (w, h) = (picture.width() as i32, picture.height() as i32);
     let width = (text::width(size, text) as i32 + 2 * pad(size)).min(w);
     let height = (size as i32 + 2).min(h);
+    let frame = &boxes[own];
     let lefts = [frame.x0, frame.x1 - width];
     let tops = [frame.y0 - height, frame.y0, frame.y1, frame.y1 - height];
     let places = tops.iter().flat_map(|&y| lefts.map(|x| (x, y)));
     let fit = |(x, y): (i32, i32)| {
         let (x0, y0) = (x.clamp(0, w - width), y.clamp(0, h - height));
-        // Pushed back into the picture: as bad as covering as much.
-        let pushed = ((x0 - x).abs() * height + (y0 - y).abs() * width) / 4;
         let tag = Frame { x0, y0, x1: x0 + width, y1: y0 + height };
-        (tags.iter().map(|t| t.shared(&tag)).sum::<i32>() + pushed, tag)
+        // Worst is to cover other tags; then to be pushed away by the picture's edge; then to cover most of a box.
+        let covered: i32 = tags.iter().map(|t| t.shared(&tag)).sum();
+        let pushed = ((x0 - x).abs() * height + (y0 - y).abs() * width) as f32;
+        let share = |b: &Frame| b.shared(&tag) as f32 / b.area();
+        let hidden = boxes.iter().map(share).sum::<f32>() * tag.area();
+        (covered as f32 + pushed / 4.0 + hidden / 4.0, tag)
     };
-    places.map(fit).min_by_key(|(covered, _)| *covered).expect("there are places").1
+    places.map(fit).min_by(|a, b| a.0.total_cmp(&b.0)).expect("there are places").1
 }
 
 /// Boxes are cut off this far from the picture's corner.
@@ -156,6 +187,10 @@ impl Frame {
 
     fn width(&self) -> i32 {
         self.x1 - self.x0
+    }
+
+    fn area(&self) -> f32 {
+        self.width() as f32 * (self.y1 - self.y0) as f32
     }
 
     /// Pixels shared with another.
@@ -188,10 +223,6 @@ impl Frame {
         ] {
             part.paint(picture, colour, opacity);
         }
-    }
-
-    fn fill(&self, picture: &mut RgbImage, colour: Rgb<u8>) {
-        self.paint(picture, colour, 1.0);
     }
 
     /// Paints what lies inside the picture.
@@ -292,5 +323,8 @@ mod tests {
         for i in 0..5u8 {
             assert_eq!(count(&out, Rgb([250, i * 10, 0])), 80 * 60);
         }
+        let tall = sheet(&[("x".into(), RgbImage::from_pixel(30, 60, Rgb([250, 0, 0])))], 1, 80);
+        assert_eq!((tall.width(), count(&tall, Rgb([250, 0, 0]))), (80 + 2 * 12, 30 * 60));
+        assert_eq!(comparison(&grey(), &[], &[], &[], "x").width(), 2 * 640 + 3 * 12);
     }
 }

@@ -35,9 +35,10 @@ use self::{
     vehicle::Vehicle,
 };
 use super::rng::Rng;
+use crate::detection::BBox;
 
 pub use self::crop::{CropConfig, PlateCrop};
-pub use self::truth::{CLASS_LETTER, CharacterBox, PixelBox, Plate};
+pub use self::truth::{CLASS_LETTER, CharacterBox, Plate};
 
 /// What scenes are like.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +65,7 @@ impl Default for SceneConfig {
 pub struct Scene {
     pub image: RgbImage,
     /// What is visible of each vehicle, in pixels; vehicle `k` is instance `k + 1` of `vehicle_mask`.
-    pub vehicles: Vec<PixelBox>,
+    pub vehicles: Vec<BBox>,
     /// Plate `k` is instance `k + 1` of `plate_mask`.
     pub plates: Vec<Plate>,
     /// 0, or the instance of a vehicle; its plate belongs to it.

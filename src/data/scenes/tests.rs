@@ -3,7 +3,8 @@
 use glam::{Vec2, vec2};
 use image::{GrayImage, RgbImage};
 
-use super::{CLASS_LETTER, CropConfig, PixelBox, PlateCrop, Scene, SceneConfig};
+use super::{CLASS_LETTER, CropConfig, PlateCrop, Scene, SceneConfig};
+use crate::detection::BBox;
 
 const SEED: u64 = 20;
 
@@ -29,10 +30,10 @@ fn centres(mask: &GrayImage, value: impl Fn(u8) -> bool) -> Vec<Vec2> {
     picked.map(|(x, y, _)| vec2(x as f32 + 0.5, y as f32 + 0.5)).collect()
 }
 
-fn bounds(points: &[Vec2]) -> PixelBox {
+fn bounds(points: &[Vec2]) -> BBox {
     let low = points.iter().fold(Vec2::INFINITY, |a, &b| a.min(b)) - 0.5;
     let high = points.iter().fold(Vec2::NEG_INFINITY, |a, &b| a.max(b)) + 0.5;
-    PixelBox { x0: low.x, y0: low.y, x1: high.x, y1: high.y }
+    BBox { x0: low.x, y0: low.y, x1: high.x, y1: high.y }
 }
 
 fn luminance(image: &RgbImage, at: Vec2) -> f32 {

@@ -4,31 +4,13 @@ use glam::{Vec2, vec2};
 use image::{GrayImage, RgbImage};
 
 use super::{Scene, canvas::Canvas, vehicle::Vehicle};
+use crate::detection::BBox;
 
 /// The class of the characters of plates that are not digits.
 pub const CLASS_LETTER: u8 = 11;
 
 /// A vehicle of which fewer pixels are visible is not listed.
 const LEAST_VEHICLE: usize = 12;
-
-/// A box in pixels: the left and top edges of its first pixels, the right and bottom edges of its last.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PixelBox {
-    pub x0: f32,
-    pub y0: f32,
-    pub x1: f32,
-    pub y1: f32,
-}
-
-impl PixelBox {
-    pub fn width(&self) -> f32 {
-        self.x1 - self.x0
-    }
-
-    pub fn height(&self) -> f32 {
-        self.y1 - self.y0
-    }
-}
 
 /// A licence plate in a picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +19,7 @@ pub struct Plate {
     /// or behind something nearer.
     pub quad: [Vec2; 4],
     /// What is visible of it.
-    pub bbox: PixelBox,
+    pub bbox: BBox,
     /// Its characters in reading order, row after row, without spaces.
     pub text: String,
     /// Those of its characters of which ink is visible, in reading order.
@@ -48,12 +30,12 @@ pub struct Plate {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CharacterBox {
     pub character: char,
-    pub bbox: PixelBox,
+    pub bbox: BBox,
 }
 
 impl Plate {
     /// The digits among the visible characters, 0 to 9, with the boxes of their ink.
-    pub fn digit_boxes(&self) -> impl Iterator<Item = (u8, PixelBox)> {
+    pub fn digit_boxes(&self) -> impl Iterator<Item = (u8, BBox)> {
         self.characters.iter().filter_map(|c| Some((c.character.to_digit(10)? as u8, c.bbox)))
     }
 }
@@ -90,9 +72,9 @@ impl Extent {
         self.pixels += 1;
     }
 
-    fn pixel_box(&self) -> Option<PixelBox> {
+    fn pixel_box(&self) -> Option<BBox> {
         let (low, high) = (self.low, self.high);
-        (self.pixels > 0).then_some(PixelBox { x0: low.x, y0: low.y, x1: high.x, y1: high.y })
+        (self.pixels > 0).then_some(BBox { x0: low.x, y0: low.y, x1: high.x, y1: high.y })
     }
 }
 
