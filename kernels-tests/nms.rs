@@ -82,21 +82,28 @@ impl OpSpec for Spec {
             for j in 0..2 {
                 let kinds = [(i + 3 * j) % KINDS, (i + j) % 4];
                 let iou_threshold = [0.5, 0.45, 0.3, 0.0][(i + j) % 4];
-                let op = Nms { iou_threshold, max_out: k, grouped: i % 3 == 1, counted: i % 5 == 4 };
+                let op = Nms {
+                    iou_threshold,
+                    max_out: k,
+                    grouped: i % 3 == 1,
+                    counted: i % 5 == 4,
+                    subgroups: Some(j == 0),
+                };
                 cases.push(case(rng, op, kinds, [1 + i % 2, k]));
             }
         }
         for kind in 0..3 {
-            let op = Nms { iou_threshold: 0.5, max_out: 10_000, grouped: false, counted: false };
+            let op =
+                Nms { iou_threshold: 0.5, max_out: 10_000, grouped: false, counted: false, subgroups: Some(kind > 0) };
             cases.push(case(rng, op, [kind, 0], [1, 10_000]));
         }
         // Stops in the second block, and within a word of the first.
         for max_out in [1500, 100] {
-            let op = Nms { iou_threshold: 0.5, max_out, grouped: false, counted: false };
+            let op = Nms { iou_threshold: 0.5, max_out, grouped: false, counted: false, subgroups: None };
             cases.push(case(rng, op, [1, 1], [2, 5000]));
         }
         for kind in [0, 2] {
-            let op = Nms { iou_threshold: 0.2, max_out: 1000, grouped: kind == 0, counted: false };
+            let op = Nms { iou_threshold: 0.2, max_out: 1000, grouped: kind == 0, counted: false, subgroups: None };
             cases.push(case(rng, op, [kind, 3], [1, 100_000]));
         }
         cases
@@ -109,6 +116,7 @@ impl OpSpec for Spec {
             max_out: if rng.coin() { k } else { rng.range(1, 150) },
             grouped: rng.coin(),
             counted: rng.coin(),
+            subgroups: Some(rng.coin()),
         };
         let (kinds, n) = ([rng.range(0, KINDS - 1), rng.range(0, 3)], rng.range(1, 3));
         case(rng, op, kinds, [n, k])
@@ -173,7 +181,7 @@ fn nms() {
 
 #[test]
 fn nms_refuses_what_it_cannot_use() {
-    let op = Nms { iou_threshold: 0.5, max_out: 3, grouped: false, counted: true };
+    let op = Nms { iou_threshold: 0.5, max_out: 3, grouped: false, counted: true, subgroups: None };
     let [boxes, scores] = [TensorType::f32([2, 8, 4]), TensorType::f32([2, 8])];
     let with = |b: &TensorType, s: &TensorType, c: TensorType| [b.clone(), s.clone(), c];
     refuses(

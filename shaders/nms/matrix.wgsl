@@ -1,4 +1,4 @@
-// uses: nms, suppression
+// uses: nms, quotient_exact, suppression
 // matrix[row, i, w] = bits j of word w: box i of the present block overlaps box 32 w + j of it, which comes later and is of its
 // group, by more than the threshold. One invocation makes one word: 256 boxes i for each word w, so that all invocations of a workgroup
 // look at the same 32 boxes. The grid is 4 by 32 by rows. Rows of boxes that are suppressed already, and words below the

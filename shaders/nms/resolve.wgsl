@@ -16,6 +16,7 @@
 var<workgroup> removed: array<u32, WORDS>;
 var<workgroup> diagonal: array<u32, 32>;
 var<workgroup> counts: Row;
+var<workgroup> open_words: u32;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -42,7 +43,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
     }
-    let words = (length + 31u) / 32u;
+    // Words behind the last box that is still open, often all of them, need no look.
+    removed[lane] = own;
+    workgroupBarrier();
+    if lane == 0u {
+        var end = WORDS;
+        while end > 0u && removed[max(end, 1u) - 1u] == 0xffffffffu {
+            end--;
+        }
+        open_words = end;
+    }
+    let words = workgroupUniformLoad(&open_words);
+    if words == 0u {
+        if lane == 0u {
+            state[row].fresh = 0u;
+        }
+        return;
+    }
     let base = row * BLOCK * WORDS;
     for (var word = 0u; word < words; word++) {
         if lane == word {

@@ -1,4 +1,4 @@
-// uses: nms, suppression
+// uses: nms, quotient_exact, suppression
 // flags[row, i] = 1 for every box behind the present block that a box kept in it suppresses. One invocation takes one box and
 // stops at the first; the kept ones come by way of workgroup memory, 256 at a time. The grid is ceil(boxes behind the
 // block / 256) by rows; the tail is guarded here.

@@ -23,7 +23,10 @@ pub struct BenchArgs {
     /// kernels: leave the training pass out.
     #[arg(long)]
     forward: bool,
-    /// models: runs after the first.
+    /// nms: only these numbers of boxes.
+    #[arg(long, value_name = "K,...", value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
+    boxes: Vec<usize>,
+    /// models, nms: runs after the first.
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: usize,
     /// Also write the results as a JSON list.
@@ -37,6 +40,8 @@ enum What {
     Kernels,
     /// Whole networks, with their slowest nodes.
     Models,
+    /// Non-maximum suppression of many boxes, sorting included.
+    Nms,
 }
 
 pub fn run(args: &BenchArgs, device: &DeviceArgs) -> Result<()> {
@@ -44,6 +49,7 @@ pub fn run(args: &BenchArgs, device: &DeviceArgs) -> Result<()> {
     let all = match args.what {
         What::Kernels => kernels(args, &gpu)?,
         What::Models => models(args, &gpu)?,
+        What::Nms => nms(args, &gpu)?,
     };
     match &args.json {
         Some(path) => super::write_json(path, &all),
@@ -86,6 +92,26 @@ fn models(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
             println!("    {:>9.3} ms  {:<36} {}", node.ms, node.node, node.kernels.join(", "));
         }
         all.push(serde_json::to_value(&t).expect("plain data"));
+    }
+    Ok(all)
+}
+
+fn nms(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
+    let mut all = Vec::new();
+    println!("{} ({})", gpu.facts().name, gpu.facts().driver);
+    for &count in &args.boxes {
+        if count == 0 {
+            return Err(Error::Usage("--boxes: at least one box".into()));
+        }
+        for scene in bench::nms::SCENES {
+            let t = bench::nms::time_nms(gpu, count, scene, args.runs)?;
+            let (first, median, best) = (t.first_ms, t.median_ms, t.best_ms);
+            println!(
+                "{count:>7} {scene:<10} {:>7} kept, first {first:>8.1} ms, median {median:>8.2} ms, best {best:>8.2} ms",
+                t.kept
+            );
+            all.push(serde_json::to_value(&t).expect("plain data"));
+        }
     }
     Ok(all)
 }

@@ -89,6 +89,7 @@ pub fn select_detections(graph: &mut Graph, boxes: Value, scores: Value, select:
             max_out: select.max_detections,
             grouped: !select.class_agnostic,
             counted: true,
+            subgroups: None,
         };
         let inputs = if nms.grouped { vec![candidates, best, class, found] } else { vec![candidates, best, found] };
         let [keep, counts] = outputs(g.named_all("nms", std::sync::Arc::new(nms), &inputs)?);

@@ -30,6 +30,8 @@ const LIBRARY: &[(&str, &str)] = &[
     ("pair_sum", include_str!("../../shaders/lib/pair_sum.wgsl")),
     ("pointwise_loss", include_str!("../../shaders/lib/pointwise_loss.wgsl")),
     ("pool2d", include_str!("../../shaders/lib/pool2d.wgsl")),
+    ("quotient", include_str!("../../shaders/lib/quotient.wgsl")),
+    ("quotient_exact", include_str!("../../shaders/lib/quotient_exact.wgsl")),
     ("resample", include_str!("../../shaders/lib/resample.wgsl")),
     ("softmax", include_str!("../../shaders/lib/softmax.wgsl")),
     ("softmax_grad", include_str!("../../shaders/lib/softmax_grad.wgsl")),

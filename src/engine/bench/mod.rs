@@ -4,6 +4,7 @@
 //! is fast enough is for the reader to say.
 
 mod layers;
+pub mod nms;
 
 pub use layers::{Layer, built_in_layers, read_layers};
 

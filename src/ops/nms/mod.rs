@@ -6,7 +6,7 @@
 
 use super::top_k::sort::{self, Rows};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
-use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
+use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Slot, Uniform};
 use crate::tensor::layout::Layout;
 use crate::tensor::{DType, TensorType};
 use crate::{Error, Result};
@@ -22,20 +22,25 @@ crate::uniform! {
 
 macro_rules! kernel {
     ($name:ident, $file:literal) => {
+        kernel!($name, $file, Needs::Nothing);
+    };
+    ($name:ident, $file:literal, $needs:expr) => {
         static $name: Kernel = Kernel {
             label: concat!("nms.", $file),
             source: include_str!(concat!("../../../shaders/nms/", $file, ".wgsl")),
             params: Params::FIELDS,
             variants: &[],
-            needs: Needs::Nothing,
+            needs: $needs,
         };
     };
 }
 
 kernel!(GATHER, "gather");
 kernel!(MATRIX, "matrix");
+kernel!(MATRIX_SUBGROUP, "matrix_subgroup", Needs::Subgroups);
 kernel!(RESOLVE, "resolve");
 kernel!(SWEEP, "sweep");
+kernel!(SWEEP_SUBGROUP, "sweep_subgroup", Needs::Subgroups);
 kernel!(FINISH, "finish");
 
 /// The registry's entry.
@@ -54,7 +59,18 @@ pub static ENTRY: Entry = Entry {
     ],
     outputs: &["keep", "count"],
     gradient: Err("which boxes are kept does not change with their coordinates and scores but by leaps"),
-    kernels: &[&sort::PAIRS, &sort::SORT_TILE, &sort::MERGE, &GATHER, &MATRIX, &RESOLVE, &SWEEP, &FINISH],
+    kernels: &[
+        &sort::PAIRS,
+        &sort::SORT_TILE,
+        &sort::MERGE,
+        &GATHER,
+        &MATRIX,
+        &MATRIX_SUBGROUP,
+        &RESOLVE,
+        &SWEEP,
+        &SWEEP_SUBGROUP,
+        &FINISH,
+    ],
     build: |attrs, inputs| {
         let k = inputs[1].as_ref().and_then(|s| s.shape.last().copied()).unwrap_or(1);
         let op = Nms {
@@ -62,6 +78,7 @@ pub static ENTRY: Entry = Entry {
             max_out: attrs.size("max_out", k)?,
             grouped: inputs[2].is_some(),
             counted: inputs[3].is_some(),
+            subgroups: None,
         };
         let given = inputs.iter().flatten().count();
         Ok(Built { op: Arc::new(op), inputs: vec![Layout::Plain; given], outputs: vec![Layout::Plain; 2] })
@@ -84,6 +101,8 @@ pub struct Nms {
     pub grouped: bool,
     /// Whether counts are given.
     pub counted: bool,
+    /// Forces the kernels with or without subgroups, for tests; `None` chooses by the device.
+    pub subgroups: Option<bool>,
 }
 
 /// Boxes that are resolved at once, and the 32-bit words of one row of their matrix; `shaders/lib/nms.wgsl` has the same.
@@ -154,6 +173,9 @@ impl Op for Nms {
         let limits = self.counted.then(|| Slot::Input(2 + usize::from(self.grouped)));
         let [pairs, spare, found, sorted, tags, flags, matrix, fresh, state] =
             [0, 1, 2, 3, 4, 5, 6, 7, 8].map(Slot::Scratch);
+        // Loads that lanes share pay where loads are dear; there division is the processor's, correctly rounded.
+        let software = cx.profile.kind == DeviceKind::Software;
+        let shared = cx.profile.subgroup_size >= 8 && self.subgroups.unwrap_or(software);
         let rows = Rows { rows: n, length: k, pairs, spare, found };
         let params = |block| Params {
             k,
@@ -174,17 +196,24 @@ impl Op for Nms {
             let inside = BLOCK.min(k - block * BLOCK);
             let behind = k - block * BLOCK - inside;
             let slots = vec![sorted, tags, flags, state, matrix];
-            let matrix_groups = [inside.div_ceil(256), inside.div_ceil(WORDS), n];
+            let words = inside.div_ceil(32);
+            let (kernel, groups) =
+                if shared { (&MATRIX_SUBGROUP, [words, n, 1]) } else { (&MATRIX, [inside.div_ceil(256), words, n]) };
             let tests = wide_n * u64::from(inside).pow(2) / 2;
             let bytes = wide_n * u64::from(inside * (WORDS * 4 + 28));
-            let mark = Launch::new(&MATRIX, params(block), slots, matrix_groups);
+            let mark = Launch::new(kernel, params(block), slots, groups);
             launches.push(mark.costing(OVERLAP_FLOPS * tests, bytes));
             let slots = vec![flags, matrix, order, state, keep, fresh];
             let resolve = Launch::new(&RESOLVE, params(block), slots, [n, 1, 1]);
             launches.push(resolve.costing(3 * wide_n * u64::from(inside * WORDS), bytes));
             if behind > 0 {
                 let slots = vec![sorted, tags, fresh, state, flags];
-                let sweep = Launch::new(&SWEEP, params(block), slots, [behind.div_ceil(256), n, 1]);
+                let sweep = Launch::new(
+                    if shared { &SWEEP_SUBGROUP } else { &SWEEP },
+                    params(block),
+                    slots,
+                    [behind.div_ceil(256), n, 1],
+                );
                 let tests = wide_n * u64::from(behind) * u64::from(inside.min(max_out));
                 launches.push(sweep.costing(OVERLAP_FLOPS * tests, 32 * wide_n * u64::from(behind)));
             }
