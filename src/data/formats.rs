@@ -341,6 +341,36 @@ mod tests {
     }
 
     #[test]
+    fn a_flipped_byte_is_an_error_and_not_a_panic() {
+        let yaml = "path: .\ntrain: images\nnames: {0: cat}\n";
+        let root = tempfile::tempdir().unwrap();
+        picture(root.path(), "images/a.png");
+        picture(root.path(), "a.png");
+        write(root.path(), "images/a.txt", TXT);
+        let mut refused = 0;
+        for (name, whole) in [("a.xml", XML), ("x.json", JSON), ("data.yaml", yaml), ("images/a.txt", TXT)] {
+            for (at, flip) in (0..whole.len()).flat_map(|at| [0x01, 0x10, 0x55, 0x80].map(|flip| (at, flip))) {
+                let mut bytes = whole.as_bytes().to_vec();
+                bytes[at] ^= flip;
+                fs::write(root.path().join(name), bytes).unwrap();
+                let result = match name {
+                    "a.xml" => voc::open(root.path(), None, None),
+                    "x.json" => coco::open(&root.path().join(name)),
+                    "data.yaml" => yolo_labels::open_yaml(&root.path().join(name), None),
+                    _ => yolo_labels::open_folder(root.path(), &root.path().join("images"), vec!["cat".into()]),
+                };
+                if let Err(error) = result {
+                    let text = error.to_string();
+                    assert!(!text.contains('\n') && text.starts_with(root.path().to_str().unwrap()), "{text:?}");
+                    refused += 1;
+                }
+            }
+            write(root.path(), name, whole);
+        }
+        assert!(refused > 500, "{refused}");
+    }
+
+    #[test]
     fn splits_are_listed() {
         let root = tempfile::tempdir().unwrap();
         picture(root.path(), "images/train/a.png");
