@@ -374,6 +374,11 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
+    /// Image, class, x, y, w, h, area, crowd.
+    type TruthRow = (usize, usize, f64, f64, f64, f64, f64, u8);
+    /// Image, class, x, y, w, h, score.
+    type FoundRow = (usize, usize, f64, f64, f64, f64, f64);
+
     /// What `tools/make_coco_goldens.py` wrote.
     #[derive(Deserialize)]
     struct Golden {
@@ -381,8 +386,8 @@ mod tests {
         classes: usize,
         stats: [f64; 12],
         per_class: Vec<[f64; 2]>,
-        truth: Vec<(usize, usize, f64, f64, f64, f64, f64, u8)>,
-        found: Vec<(usize, usize, f64, f64, f64, f64, f64)>,
+        truth: Vec<TruthRow>,
+        found: Vec<FoundRow>,
     }
 
     const SETS: [(&str, &str); 4] = [
