@@ -4,7 +4,7 @@
 //! Pictures come from a hash that both sides compute. Tests of files that are not in this repository read them from
 //! `$WGVISION_DATA` and say so when it is not set.
 
-use crate::harness::gpu;
+use crate::harness::{Rng, gpu};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -335,6 +335,14 @@ fn a_wrong_cfg_is_refused_with_file_and_line() {
             "[convolutional]\nfilters=6\n[yolo]\nclasses=1\n[convolutional]\nfilters=2",
             "line 9: [convolutional] (layer 2) reads layer 1, which is a detection head; route around it",
         ),
+        (
+            "[local]\nfilters=2\nsize=33",
+            "line 5: [local] (layer 0) its windows of 33x33 do not fit into (1, 32, 32, 4)",
+        ),
+        (
+            "[local]\nfilters=2\nsize=32",
+            "line 5: [local] (layer 0) is made of 1 rows and 32x32 taps, more than 1024 pieces",
+        ),
         ("[local]\nfilters=2\nsize=5\npad=1", "line 8: [local] pad is defined for size=3 alone"),
         ("[dropout]\nprobability=1.5", "line 6: [dropout] probability must be at least 0 and below 1, got 1.5"),
         ("[upsample]\nstride=-2", "line 6: [upsample] stride must be between 1 and 256, got -2"),
@@ -356,6 +364,36 @@ fn a_wrong_cfg_is_refused_with_file_and_line() {
     }
     let message = Darknet::read(Path::new("no/such.cfg")).unwrap_err().to_string();
     assert!(message.starts_with("no/such.cfg: "), "{message}");
+}
+
+#[test]
+fn a_damaged_cfg_is_read_or_refused_in_one_line() {
+    let text = std::fs::read_to_string(folder().join("layers.cfg")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut rng = Rng::for_test("a damaged cfg");
+    let mut refused = 0;
+    for _ in 0..600 {
+        let mut damaged: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        for _ in 0..rng.range(1, 3) {
+            let at = rng.range(0, damaged.len() - 1);
+            match rng.range(0, 4) {
+                0 => drop(damaged.remove(at)),
+                1 => damaged.truncate(at.max(2)),
+                2 => damaged[at] = damaged[at].split('=').next().unwrap_or_default().to_string() + "=",
+                3 => damaged[at].push_str(&rng.pick(&["0", "-1", "99", "999999999", "e9", ",", "]", "\u{fffd}"])),
+                _ => {
+                    let other = rng.range(0, damaged.len() - 1);
+                    damaged.swap(at, other);
+                }
+            }
+        }
+        if let Err(e) = Darknet::from_text(Path::new("x.cfg"), &damaged.join("\n")) {
+            let message = e.to_string();
+            assert!(message.starts_with("x.cfg: ") && !message.contains('\n'), "{message}");
+            refused += 1;
+        }
+    }
+    assert!((100..600).contains(&refused), "{refused} of 600");
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub const EPS: f32 = 1e-5;
 /// Name of the input that tells dropout which step it is; only in graphs for training that have a `[dropout]`.
 pub const STEP: &str = "step";
 
-/// Most elements that a layer's result may have; beyond lies a mistake in the cfg.
-const MOST_ELEMENTS: u64 = 1 << 40;
+/// Most elements that a layer's result or a parameter may have; beyond lies a mistake in the cfg.
+const MOST_ELEMENTS: u64 = 1 << 36;
 
 /// What building a network gave.
 pub struct Parts {
@@ -64,10 +64,7 @@ pub fn build(net: &mut Net<'_>, path: &Path, layers: &[Layer], images: Value) ->
             Error::file(path, format!("line {}: [{}] (layer {}) {message}", layer.line, layer.name, layer.index))
         };
         let value = builder.layer(layer).map_err(place)?;
-        let elements = builder.shape(value).iter().try_fold(1u64, |n, &e| n.checked_mul(e as u64));
-        if elements.is_none_or(|n| n > MOST_ELEMENTS) {
-            return Err(place(wrong(format!("would make a tensor of shape {}", builder.shape(value)))));
-        }
+        check_size(&builder.shape(value)).map_err(place)?;
         builder.made.push((value, if let Kind::Head(head) = &layer.kind { Some(head.clone()) } else { None }));
     }
     let Builder { made, records, .. } = builder;
@@ -75,6 +72,15 @@ pub fn build(net: &mut Net<'_>, path: &Path, layers: &[Layer], images: Value) ->
     let heads = made.into_iter().zip(layers);
     let heads = heads.filter_map(|((value, head), layer)| Some(HeadOutput { value, head: head?, layer: layer.index }));
     Ok(Parts { heads: heads.collect(), last, records })
+}
+
+/// Fails on tensors that no device could hold, before anyone multiplies their extents.
+pub fn check_size(extents: &[usize]) -> Result<()> {
+    let elements = extents.iter().try_fold(1u64, |n, &e| n.checked_mul(e as u64));
+    match elements.is_some_and(|n| n <= MOST_ELEMENTS) {
+        true => Ok(()),
+        false => Err(wrong(format!("would make a tensor of shape {}", Shape::from(extents)))),
+    }
 }
 
 /// A problem whose place is added by [`build`].
@@ -191,6 +197,7 @@ impl Builder<'_, '_> {
             return Err(wrong(format!("its {} groups do not divide the {channels} channels it reads", c.groups)));
         }
         let inputs = channels / c.groups;
+        check_size(&[c.size, c.size, inputs, c.filters])?;
         let op = Conv2d {
             stride: c.stride,
             padding: [c.padding; 4],

@@ -3,8 +3,9 @@
 //! The windows of a picture are cut out and laid in rows, (places, N, window), and multiplied by one matrix for each place. The
 //! matrices of one row of places are one parameter: YOLOv1's are 462 MB in all, more than many devices bind at once.
 
-use super::build::bias;
+use super::build::{bias, check_size, wrong};
 use super::weights::Record;
+use crate::Result;
 use crate::nn::{Init, Net};
 use crate::ops::Value;
 use crate::ops::add::Add;
@@ -16,7 +17,9 @@ use crate::ops::reshape::Reshape;
 use crate::ops::slice::Slice;
 use crate::tensor::layout::Layout;
 use crate::tensor::{Shape, TensorType};
-use crate::{Error, Result};
+
+/// Most nodes that a layer may take; published networks have 7 rows of 3x3 windows.
+const MOST_PIECES: usize = 1024;
 
 /// The windows of the layer.
 pub struct Window {
@@ -37,9 +40,14 @@ pub fn build(net: &mut Net<'_>, index: usize, window: &Window, x: Value) -> Resu
     let Window { filters, size, stride, padding } = *window;
     let places = |extent: usize| (extent + 2 * padding).checked_sub(size).map(|room| room / stride + 1);
     let (Some(rows), Some(columns)) = (places(h), places(w)) else {
-        return Err(Error::Usage(format!("its windows of {size}x{size} do not fit into {shape}")));
+        return Err(wrong(format!("its windows of {size}x{size} do not fit into {shape}")));
     };
+    if rows + size * size > MOST_PIECES {
+        return Err(wrong(format!("is made of {rows} rows and {size}x{size} taps, more than {MOST_PIECES} pieces")));
+    }
     let taps = size * size * c;
+    check_size(&[rows, columns, taps, filters])?;
+    check_size(&[n, rows, columns, taps])?;
     let patches = patches(net, window, x, [rows, columns])?;
     net.scope("local", |net| {
         let init = Init::He { fan_in: taps };
