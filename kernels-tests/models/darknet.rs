@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use wgvision::Result;
-use wgvision::graph::{Executable, Graph, Variables};
+use wgvision::graph::{Executable, Graph, Kind, Options, Plan, Variables};
 use wgvision::models::darknet::{BuiltinArgs, Darknet, Header, NAMES, Weights, builtin};
 use wgvision::nn::Net;
 use wgvision::ops::Value;
@@ -188,6 +188,17 @@ fn weights_go_back_to_the_same_bytes() {
     assert!(network.save_weights(&again).unwrap() == old, "byte for byte");
 }
 
+/// Batch norm, activations and sums of linear branches are done by the convolutions before them.
+fn assert_fused(graph: &Graph, outputs: &[Value]) {
+    let plan = Plan::new(gpu(), graph, outputs, Options::default()).unwrap();
+    let ran = plan.nodes().filter_map(|i| match &graph.nodes()[i].kind {
+        Kind::Op(op) => Some(op.name()),
+        _ => None,
+    });
+    let left: Vec<&str> = ran.filter(|n| ["batch_norm", "leaky_relu", "add"].contains(n)).collect();
+    assert_eq!(left, [""; 0], "left beside the convolutions");
+}
+
 #[test]
 fn yolo_fastest_gives_what_pytorch_gives() {
     let Some(folder) = data("yolo_fastest") else { return };
@@ -205,6 +216,9 @@ fn yolo_fastest_gives_what_pytorch_gives() {
             let made = make(&network, &weights, shape, false);
             let values: Vec<Value> = made.heads.iter().map(|(_, v)| *v).collect();
             let (graph, moved) = made.graph.fused(&values).unwrap();
+            if step == 1 {
+                assert_fused(&graph, &moved);
+            }
             let key = |i: &usize| format!("{name}/{}x{}/{i}", size[0], size[1]);
             let outputs: Vec<(String, Value)> = made.heads.iter().zip(moved).map(|((i, _), v)| (key(i), v)).collect();
             for (key, value) in run(&graph, &outputs, &made.variables, shape) {
