@@ -221,6 +221,7 @@ goldens! {
 
 /// Ops that no golden file covers, each with the reason.
 const WITHOUT: &[(&str, &str)] = &[
+    ("soft_nms", "torchvision has none; kernels-tests/soft_nms.rs has the paper's algorithm in float64"),
     (
         "dropout",
         "its mask is a hash of seed, step, node and index, and PyTorch's is not; kernels-tests/dropout.rs has the hash",

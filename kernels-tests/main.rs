@@ -82,6 +82,7 @@ mod sigmoid;
 mod silu;
 mod slice;
 mod smooth_l1;
+mod soft_nms;
 mod softmax;
 mod space_to_depth;
 mod split_index;

@@ -4,6 +4,7 @@ use crate::harness::{Rng, gpu};
 use crate::nms::{boxes, iou};
 use wgvision::detection::select::{Select, select_detections};
 use wgvision::graph::{Executable, Graph, Variables};
+use wgvision::ops::soft_nms::Decay;
 use wgvision::tensor::{Tensor, TensorType};
 
 /// (box, score, class) of a picture.
@@ -80,6 +81,20 @@ fn detections_are_those_of_the_host() {
             assert_eq!(*got, want, "picture {i} of {n}, {m} boxes, {classes} classes, {select:?}");
         }
     }
+}
+
+#[test]
+fn weakened_boxes_stay_with_lower_scores() {
+    // Two boxes that overlap by 0.6, and one apart.
+    let boxes = Tensor::f32([1, 3, 4], vec![0., 0., 10., 10., 0., 0., 10., 6., 50., 50., 60., 60.]);
+    let scores = Tensor::f32([1, 3, 1], vec![0.9, 0.8, 0.5]);
+    let hard = Select { max_detections: 4, ..Select::default() };
+    let kept: Vec<f32> = on_device(&hard, &boxes, &scores)[0].iter().map(|f| f.1).collect();
+    assert_eq!(kept, [0.9, 0.5]);
+    let soft = Select { soft: Some(Decay::Linear { iou_threshold: 0.3 }), ..hard };
+    let kept: Vec<f32> = on_device(&soft, &boxes, &scores)[0].iter().map(|f| f.1).collect();
+    assert_eq!(kept.len(), 3);
+    assert!(kept[..2] == [0.9, 0.5] && (kept[2] - 0.32).abs() < 1e-6, "{kept:?}");
 }
 
 #[test]

@@ -8,10 +8,12 @@ use crate::ops::Value;
 use crate::ops::gather_rows::GatherRows;
 use crate::ops::nms::Nms;
 use crate::ops::reshape::Reshape;
+use crate::ops::soft_nms::{Decay, SoftNms};
 use crate::ops::split_index::SplitIndex;
 use crate::ops::top_k::TopK;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Score from which a detection is shown to people.
 pub const SHOWN_SCORE: f32 = 0.25;
@@ -36,6 +38,8 @@ pub struct Select {
     pub candidates: usize,
     /// Boxes suppress each other whatever their classes.
     pub class_agnostic: bool,
+    /// Overlapping boxes are weakened in this way and drop out by their score, instead of by `iou_threshold` alone.
+    pub soft: Option<Decay>,
 }
 
 impl Default for Select {
@@ -46,6 +50,7 @@ impl Default for Select {
             max_detections: 100,
             candidates: 1000,
             class_agnostic: false,
+            soft: None,
         }
     }
 }
@@ -80,22 +85,30 @@ pub fn select_detections(graph: &mut Graph, boxes: Value, scores: Value, select:
         let flat = g.add(Reshape { shape: [n, m * classes].into() }, &[scores])?;
         let k = select.candidates.min(m * classes);
         let top = TopK { k, threshold: Some(select.score_threshold) };
-        let [best, index, found] = outputs(g.named_all("top_k", std::sync::Arc::new(top), &[flat])?);
+        let [best, index, found] = outputs(g.named_all("top_k", Arc::new(top), &[flat])?);
         let split = SplitIndex { divisor: classes };
-        let [place, class] = outputs(g.named_all("split_index", std::sync::Arc::new(split), &[index])?);
+        let [place, class] = outputs(g.named_all("split_index", Arc::new(split), &[index])?);
         let candidates = g.named("candidates", GatherRows::default(), &[boxes, place])?;
-        let nms = Nms {
-            iou_threshold: select.iou_threshold,
-            max_out: select.max_detections,
-            grouped: !select.class_agnostic,
-            counted: true,
-            subgroups: None,
+        let (grouped, counted, max_out) = (!select.class_agnostic, true, select.max_detections);
+        let mut inputs = vec![candidates, best];
+        inputs.extend(grouped.then_some(class));
+        inputs.push(found);
+        let (keep, scores, counts) = match select.soft {
+            None => {
+                let iou_threshold = select.iou_threshold;
+                let op = Nms { iou_threshold, max_out, grouped, counted, subgroups: None };
+                let [keep, counts] = outputs(g.named_all("nms", Arc::new(op), &inputs)?);
+                (keep, g.named("scores", GatherRows::default(), &[best, keep])?, counts)
+            }
+            Some(decay) => {
+                let op = SoftNms { decay, score_threshold: select.score_threshold, max_out, grouped, counted };
+                let [keep, scores, counts] = outputs(g.named_all("soft_nms", Arc::new(op), &inputs)?);
+                (keep, scores, counts)
+            }
         };
-        let inputs = if nms.grouped { vec![candidates, best, class, found] } else { vec![candidates, best, found] };
-        let [keep, counts] = outputs(g.named_all("nms", std::sync::Arc::new(nms), &inputs)?);
         Ok(Selected {
             boxes: g.named("boxes", GatherRows::default(), &[candidates, keep])?,
-            scores: g.named("scores", GatherRows::default(), &[best, keep])?,
+            scores,
             classes: g.named("classes", GatherRows { fill: -1.0 }, &[class, keep])?,
             counts,
         })

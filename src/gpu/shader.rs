@@ -33,6 +33,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("quotient", include_str!("../../shaders/lib/quotient.wgsl")),
     ("quotient_exact", include_str!("../../shaders/lib/quotient_exact.wgsl")),
     ("resample", include_str!("../../shaders/lib/resample.wgsl")),
+    ("soft_nms", include_str!("../../shaders/lib/soft_nms.wgsl")),
     ("softmax", include_str!("../../shaders/lib/softmax.wgsl")),
     ("softmax_grad", include_str!("../../shaders/lib/softmax_grad.wgsl")),
     ("stable", include_str!("../../shaders/lib/stable.wgsl")),

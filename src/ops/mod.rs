@@ -93,6 +93,7 @@ pub mod sigmoid;
 pub mod silu;
 pub mod slice;
 pub mod smooth_l1;
+pub mod soft_nms;
 pub mod softmax;
 pub mod space_to_depth;
 pub mod split_index;
@@ -173,6 +174,7 @@ pub static REGISTRY: &[&Entry] = &[
     &silu::ENTRY,
     &slice::ENTRY,
     &smooth_l1::ENTRY,
+    &soft_nms::ENTRY,
     &softmax::ENTRY,
     &space_to_depth::ENTRY,
     &split_index::ENTRY,
