@@ -29,11 +29,15 @@ fn kernels() -> Vec<&'static Kernel> {
     REGISTRY.iter().flat_map(|e| e.kernels.iter().copied()).filter(|k| seen.insert(k.label)).collect()
 }
 
+/// `unpack2x16float` belongs to every WebGPU device; naga counts it as a capability for the sake of older interfaces.
+const CORE: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+
 fn capabilities(needs: Needs) -> Capabilities {
-    match needs {
+    CORE | match needs {
         Needs::Nothing => Capabilities::empty(),
         Needs::F16 => Capabilities::SHADER_FLOAT16,
         Needs::Subgroups => Capabilities::SUBGROUP,
+        Needs::F16Subgroups => Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP,
     }
 }
 
@@ -154,7 +158,8 @@ fn spirv_val(what: &str, words: &[u32]) {
 
 /// The text as the standard wants it: naga takes subgroup functions without their directive, and does not yet know it.
 fn standard(kernel: &Kernel, text: &str) -> String {
-    let directive = if kernel.needs == Needs::Subgroups { "enable subgroups;\n" } else { "" };
+    let subgroups = matches!(kernel.needs, Needs::Subgroups | Needs::F16Subgroups);
+    let directive = if subgroups { "enable subgroups;\n" } else { "" };
     format!("{directive}{text}")
 }
 

@@ -32,7 +32,7 @@ async function findAdapter() {
 const { gpu, adapter, real } = await findAdapter();
 const features = ['shader-f16', 'subgroups'].filter((f) => adapter.features.has(f));
 const device = await adapter.requestDevice({ requiredFeatures: features });
-const needed = { Nothing: null, F16: 'shader-f16', Subgroups: 'subgroups' };
+const needed = { Nothing: [], F16: ['shader-f16'], Subgroups: ['subgroups'], F16Subgroups: ['shader-f16', 'subgroups'] };
 const name = real ? adapter.info.description || adapter.info.device || 'an adapter' : 'the null backend (no machine code)';
 console.log(`Dawn on ${name}`);
 
@@ -45,7 +45,7 @@ const report = (form, what) => {
 };
 
 for (const form of list) {
-  if (needed[form.needs] && !features.includes(needed[form.needs])) {
+  if (!needed[form.needs].every((feature) => features.includes(feature))) {
     left += 1;
     continue;
   }

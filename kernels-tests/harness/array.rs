@@ -38,6 +38,7 @@ impl Array {
     pub fn from_tensor(t: &Tensor) -> Self {
         let data = match t.data() {
             Data::F32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::F16(v) => v.iter().map(|x| x.to_f64()).collect(),
             Data::I32(v) => v.iter().map(|&x| f64::from(x)).collect(),
             Data::U32(v) => v.iter().map(|&x| f64::from(x)).collect(),
         };

@@ -146,6 +146,7 @@ fn models_that_cannot_be_loaded() {
         &load(&change("other.safetensors", &|f| drop(f.metadata.insert("architecture".into(), "yolo".into())))),
         &["yolo", "unet"],
     );
+    complaint(2, &["segment", "--model", text(&model), text(&picture), "--precision", "f8"]);
     says(&load(&change("bare.safetensors", &|f| f.metadata.clear())), &["bare.safetensors", "architecture"]);
     says(&load(&change("less.safetensors", &|f| drop(f.tensors.remove("head.bias")))), &["head.bias"]);
     let shape = |f: &mut TensorFile| drop(f.tensors.insert("head.bias".into(), Tensor::full([3], 0.0)));

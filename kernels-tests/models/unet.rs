@@ -5,7 +5,8 @@ use wgvision::data::normalise::Normalise;
 use wgvision::engine::SegmentationModel;
 use wgvision::engine::train::{Feed, TrainSettings};
 use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
-use wgvision::graph::{Executable, Graph, Kind, Variables};
+use wgvision::gpu::{Gpu, Options};
+use wgvision::graph::{Executable, Graph, Kind, Precision, Variables};
 use wgvision::models::unet::{Padding, UNet};
 use wgvision::nn::{Net, initialise};
 use wgvision::tensor::{Tensor, TensorType};
@@ -63,6 +64,31 @@ fn folding_and_fusing_change_the_logits_by_rounding_only() {
             assert!((a - b).abs() <= 2e-5 * scale, "{a} {b} of {scale}");
         }
     }
+}
+
+#[test]
+fn half_precision_weights_change_the_logits_by_little() {
+    let unet = UNet { width: 8, depth: 3, batch_norm: true, classes: 2, ..Default::default() };
+    let other = Gpu::open_with(&Options { f16: Some(!gpu().profile().f16), ..Default::default() }).unwrap();
+    let picture = Rng::for_test("picture").tensor([1, 48, 32, 3]);
+    let run = |gpu: &Gpu, precision: Precision| {
+        let variables = Variables::new(gpu);
+        let mut graph = Graph::new();
+        let x = graph.input("images", TensorType::f32([1, 48, 32, 3])).unwrap();
+        let mut net = Net::new(&mut graph, false);
+        let y = unet.build(&mut net, x).unwrap();
+        let specs = net.specs;
+        initialise(&variables, &specs, 5).unwrap();
+        let mut exec = Executable::for_inference(&graph, &[("y", y)], &variables, precision).unwrap();
+        exec.run(&[("images", &picture)]).unwrap().wait_for("y").unwrap()
+    };
+    let (full, half) = (run(gpu(), Precision::F32), run(gpu(), Precision::F16));
+    assert_eq!(half, run(&other, Precision::F16), "loaded or unpacked, halves are the same numbers");
+    let scale = full.as_f32().iter().fold(0.0f32, |a, v| a.max(v.abs()));
+    let worst = full.as_f32().iter().zip(half.as_f32()).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+    println!("logits of up to {scale}, off by at most {worst}: {:.1e} of it", worst / scale);
+    // Each weight is off by at most 2^-11 = 5e-4 of itself; most of it averages out over a sum and adds up over the layers.
+    assert!(worst > 0.0 && worst <= 4.0 * 2f32.powi(-11) * scale, "{worst} of {scale}");
 }
 
 #[test]

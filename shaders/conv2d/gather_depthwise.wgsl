@@ -11,7 +11,7 @@ override ACTIVATION: u32 = 0u;
 override SLIDE: i32 = 0;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<Weight4>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
@@ -97,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 v6 = fetch(line + (in_column + 6 * step) * in_width, in_column + 6 * step);
                 v7 = fetch(line + (in_column + 7 * step) * in_width, in_column + 7 * step);
             }
-            let weight = w[(ky * params.kernel.y + kx) * width + channel];
+            let weight = weight4(w[(ky * params.kernel.y + kx) * width + channel]);
             sum0 += weight * v0;
             sum1 += weight * v1;
             sum2 += weight * v2;

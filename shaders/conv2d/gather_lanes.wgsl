@@ -10,7 +10,7 @@ override GROUPED: bool = true;
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<Weight1>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
@@ -88,7 +88,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let at6 = (picture_row + c6) * in_width + first_channel;
             let at7 = (picture_row + c7) * in_width + first_channel;
             for (var i = 0u; i < params.kernel.z; i++) {
-                let weight = w[(weight_row + i) * width + channel];
+                let own_weight = (weight_row + i) * width + channel;
+                let weight = weight1(w[own_weight >> WEIGHT_SHIFT], own_weight);
                 sum0 += weight * fetch(at0 + i32(i), c0);
                 sum1 += weight * fetch(at1 + i32(i), c1);
                 sum2 += weight * fetch(at2 + i32(i), c2);

@@ -10,7 +10,7 @@ override LANES: u32 = 8u;
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<Weight4>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
@@ -70,10 +70,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let x1 = select(vec4<f32>(), x[start.y + i], inside.y);
                 let x2 = select(vec4<f32>(), x[start.z + i], inside.z);
                 let x3 = select(vec4<f32>(), x[start.w + i], inside.w);
-                let w0 = w[row];
-                let w1 = w[row + stride];
-                let w2 = w[row + 2u * stride];
-                let w3 = w[row + 3u * stride];
+                let w0 = weight4(w[row]);
+                let w1 = weight4(w[row + stride]);
+                let w2 = weight4(w[row + 2u * stride]);
+                let w3 = weight4(w[row + 3u * stride]);
                 row += 4u * stride;
                 sum0 = sum0 + x0.x * w0 + x0.y * w1 + x0.z * w2 + x0.w * w3;
                 sum1 = sum1 + x1.x * w0 + x1.y * w1 + x1.z * w2 + x1.w * w3;

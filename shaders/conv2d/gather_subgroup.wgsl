@@ -10,7 +10,7 @@
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<Weight2>;
 @group(0) @binding(3) var<storage, read> bias: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<vec2<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec2<f32>>;
@@ -98,15 +98,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let x1 = select(vec4<f32>(), x[source.y + step], inside.y && mine);
                 let x2 = select(vec4<f32>(), x[source.z + step], inside.z && mine);
                 let x3 = select(vec4<f32>(), x[source.w + step], inside.w && mine);
-                let w0 = w[row];
-                let w1 = w[row + 1u * stride];
-                let w2 = w[row + 2u * stride];
-                let w3 = w[row + 3u * stride];
+                let w0 = weight2(w[row]);
+                let w1 = weight2(w[row + 1u * stride]);
+                let w2 = weight2(w[row + 2u * stride]);
+                let w3 = weight2(w[row + 3u * stride]);
                 let second = row + select(0u, 4u * stride, i + 1u < quads);
-                let w4 = w[second];
-                let w5 = w[second + 1u * stride];
-                let w6 = w[second + 2u * stride];
-                let w7 = w[second + 3u * stride];
+                let w4 = weight2(w[second]);
+                let w5 = weight2(w[second + 1u * stride]);
+                let w6 = weight2(w[second + 2u * stride]);
+                let w7 = weight2(w[second + 3u * stride]);
                 row += 8u * stride;
                 sum0 += four(subgroupBroadcast(x0, 0u), w0, w1, w2, w3) + four(subgroupBroadcast(x0, 1u), w4, w5, w6, w7);
                 sum1 += four(subgroupBroadcast(x0, 2u), w0, w1, w2, w3) + four(subgroupBroadcast(x0, 3u), w4, w5, w6, w7);

@@ -11,7 +11,7 @@ override ACTIVATION: u32 = 0u;
 override FLAT: bool = false;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<Weight1>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
@@ -42,6 +42,12 @@ fn store(at: i32, columns: vec2<u32>, here: vec2<bool>, sum: vec2<f32>) {
 // Where an output pixel lies in y, counted in pixels, or -1 if there is none.
 fn target_pixel(m: u32, pixel: vec3<u32>) -> i32 {
     return select(-1, i32((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z), is_output(m, pixel));
+}
+
+// Two weights.
+fn weights(at: vec2<u32>) -> vec2<f32> {
+    let first = weight1(w[at.x >> WEIGHT_SHIFT], at.x);
+    return vec2<f32>(first, weight1(w[at.y >> WEIGHT_SHIFT], at.y));
 }
 
 // Element r of a run that starts at `start` and at `left` elements from its row's first: zero outside the row.
@@ -157,21 +163,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let x14 = fetch(start14, left14, r, length, width);
                 let x15 = fetch(start15, left15, r, length, width);
                 let r0 = (row + min(i + 0u, length - 1u)) * stride;
-                let w0 = vec2<f32>(w[r0 + columns.x], w[r0 + columns.y]);
+                let w0 = weights(r0 + columns);
                 let r1 = (row + min(i + 1u, length - 1u)) * stride;
-                let w1 = vec2<f32>(w[r1 + columns.x], w[r1 + columns.y]);
+                let w1 = weights(r1 + columns);
                 let r2 = (row + min(i + 2u, length - 1u)) * stride;
-                let w2 = vec2<f32>(w[r2 + columns.x], w[r2 + columns.y]);
+                let w2 = weights(r2 + columns);
                 let r3 = (row + min(i + 3u, length - 1u)) * stride;
-                let w3 = vec2<f32>(w[r3 + columns.x], w[r3 + columns.y]);
+                let w3 = weights(r3 + columns);
                 let r4 = (row + min(i + 4u, length - 1u)) * stride;
-                let w4 = vec2<f32>(w[r4 + columns.x], w[r4 + columns.y]);
+                let w4 = weights(r4 + columns);
                 let r5 = (row + min(i + 5u, length - 1u)) * stride;
-                let w5 = vec2<f32>(w[r5 + columns.x], w[r5 + columns.y]);
+                let w5 = weights(r5 + columns);
                 let r6 = (row + min(i + 6u, length - 1u)) * stride;
-                let w6 = vec2<f32>(w[r6 + columns.x], w[r6 + columns.y]);
+                let w6 = weights(r6 + columns);
                 let r7 = (row + min(i + 7u, length - 1u)) * stride;
-                let w7 = vec2<f32>(w[r7 + columns.x], w[r7 + columns.y]);
+                let w7 = weights(r7 + columns);
                 sum0 += subgroupBroadcast(x0, 0u) * w0 + subgroupBroadcast(x0, 1u) * w1 + subgroupBroadcast(x0, 2u) * w2 + subgroupBroadcast(x0, 3u) * w3
                     + subgroupBroadcast(x0, 4u) * w4 + subgroupBroadcast(x0, 5u) * w5 + subgroupBroadcast(x0, 6u) * w6 + subgroupBroadcast(x0, 7u) * w7;
                 sum1 += subgroupBroadcast(x1, 0u) * w0 + subgroupBroadcast(x1, 1u) * w1 + subgroupBroadcast(x1, 2u) * w2 + subgroupBroadcast(x1, 3u) * w3

@@ -10,7 +10,7 @@
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<Weight1>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
@@ -87,7 +87,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var v = 0.0;
             if wr < depth && load_column < params.kernel.w {
                 let line = (wk.x * params.kernel.y + wk.y) * params.kernel.z + wr % params.kernel.z;
-                v = w[line * params.output.w + of_group * params.kernel.w + load_column];
+                let own_weight = line * params.output.w + of_group * params.kernel.w + load_column;
+                v = weight1(w[own_weight >> WEIGHT_SHIFT], own_weight);
             }
             let c = lane % 64u;
             tile_w[s * 16u + c / 4u][c % 4u] = v;

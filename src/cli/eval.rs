@@ -5,6 +5,7 @@ use crate::Result;
 use crate::data::pairs::{Labels, MaskedPictures, PairFolder, splits};
 use crate::engine::Segmenter;
 use crate::engine::evaluate::{Evaluation, evaluate};
+use crate::graph::Precision;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,11 +23,14 @@ pub struct EvalArgs {
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    precision: Precision,
 }
 
 pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     let gpu = device.open()?;
-    let mut segmenter = Segmenter::load_on(&gpu, &args.model)?;
+    let mut segmenter = Segmenter::load_on(&gpu, &args.model)?.with_precision(args.precision);
     let there = splits(&args.data);
     let preferred = ["test", "val"].into_iter().find(|s| there.iter().any(|t| t == s)).map(str::to_string);
     let split = args.split.clone().or(preferred).or_else(|| there.first().cloned()).unwrap_or_default();

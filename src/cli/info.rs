@@ -18,7 +18,7 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let used = gpu.facts().index;
     if args.json {
         let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
-            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes() });
+            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16 });
         println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
         return Ok(());
     }
@@ -32,6 +32,8 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
             println!("\nKernels get parameters of up to {most} bytes as immediates, larger ones from uniform buffers.")
         }
     }
+    let half = if gpu.profile().f16 { "loaded as f16" } else { "unpacked from words" };
+    println!("Half-precision weights, where asked for, are {half}.");
     println!("The engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
     Ok(())
 }

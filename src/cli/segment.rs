@@ -6,6 +6,7 @@ use crate::data::picture::{read_picture, write_picture};
 use crate::data::rle::Rle;
 use crate::draw::overlay::{Style, overlay};
 use crate::engine::{Segmentation, Segmenter};
+use crate::graph::Precision;
 use crate::{Error, Result};
 use clap::Args;
 use image::{DynamicImage, GrayImage};
@@ -28,6 +29,9 @@ pub struct SegmentArgs {
     /// Larger pictures are cut into overlapping tiles of this side.
     #[arg(long, value_name = "PIXELS")]
     tile: Option<usize>,
+    /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    precision: Precision,
 }
 
 pub fn run(args: &SegmentArgs, device: &DeviceArgs) -> Result<()> {
@@ -44,7 +48,7 @@ pub fn run(args: &SegmentArgs, device: &DeviceArgs) -> Result<()> {
         pictures.extend(found);
     }
     let gpu = device.open()?;
-    let mut segmenter = Segmenter::load_on(&gpu, &args.model)?;
+    let mut segmenter = Segmenter::load_on(&gpu, &args.model)?.with_precision(args.precision);
     if let Some(side) = args.tile {
         segmenter = segmenter.with_tile(side)?;
     }

@@ -3,7 +3,7 @@
 use super::model::SegmentationModel;
 use crate::data::tiles::Tiling;
 use crate::gpu::Gpu;
-use crate::graph::{Executable, Graph, Variables};
+use crate::graph::{Executable, Graph, Precision, Variables};
 use crate::models::unet::Padding;
 use crate::nn::Net;
 use crate::ops::sigmoid::Sigmoid;
@@ -19,6 +19,7 @@ pub struct Segmenter {
     variables: Variables,
     model: SegmentationModel,
     tile: usize,
+    precision: Precision,
     executables: HashMap<[usize; 2], Executable>,
 }
 
@@ -51,7 +52,7 @@ impl Segmenter {
 
     /// Runs `model` with the weights in `variables`, which may go on training.
     pub fn new(model: SegmentationModel, variables: Variables) -> Self {
-        Self { variables, model, tile: TILE, executables: HashMap::new() }
+        Self { variables, model, tile: TILE, precision: Precision::F32, executables: HashMap::new() }
     }
 
     /// Pictures larger than `side` pixels are cut into tiles. Fails below twice the network's multiple.
@@ -64,6 +65,13 @@ impl Segmenter {
         }
         self.tile = side;
         Ok(self)
+    }
+
+    /// Keeps the weights in another precision; f32 unless told otherwise.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.executables.clear();
+        self
     }
 
     /// What it runs.
@@ -137,8 +145,7 @@ impl Segmenter {
             1 => graph.named("probabilities", Sigmoid, &[logits])?,
             _ => graph.named("probabilities", Softmax { dim: 3 }, &[logits])?,
         };
-        let (graph, outputs) = graph.fused(&[probabilities])?;
-        Executable::new(&graph, &[("probabilities", outputs[0])], &self.variables)
+        Executable::for_inference(&graph, &[("probabilities", probabilities)], &self.variables, self.precision)
     }
 }
 

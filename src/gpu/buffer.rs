@@ -69,8 +69,15 @@ impl Gpu {
     /// Writes `bytes` at the start of the region, ordered after everything submitted so far. Does not wait.
     pub fn upload(&self, region: &Region, bytes: &[u8]) {
         assert!(bytes.len() as u64 <= region.size, "upload of {} bytes into {}", bytes.len(), region.size);
-        if !bytes.is_empty() {
-            self.0.queue.write_buffer(&region.buffer.raw, region.offset, bytes);
+        // The queue writes whole words; an odd number of halves leaves one half behind.
+        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        if !words.is_empty() {
+            self.0.queue.write_buffer(&region.buffer.raw, region.offset, words);
+        }
+        if !rest.is_empty() {
+            let mut word = [0; 4];
+            word[..rest.len()].copy_from_slice(rest);
+            self.0.queue.write_buffer(&region.buffer.raw, region.offset + words.len() as u64, &word);
         }
     }
 

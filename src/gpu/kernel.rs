@@ -28,6 +28,8 @@ pub enum Needs {
     F16,
     /// `enable subgroups`.
     Subgroups,
+    /// Both.
+    F16Subgroups,
 }
 
 /// Name and byte offset of one member of a uniform struct.

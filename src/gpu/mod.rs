@@ -43,7 +43,7 @@ pub enum DeviceKind {
 pub struct Profile {
     /// Kind of device.
     pub kind: DeviceKind,
-    /// 16-bit floats in shaders.
+    /// Half-precision weights are loaded as the device's own f16, not unpacked from words.
     pub f16: bool,
     /// Subgroup operations in shaders.
     pub subgroups: bool,
@@ -69,6 +69,9 @@ pub struct Options {
     /// Whether kernels get their parameters as immediates where the device has them. `None`: `WGVISION_IMMEDIATES` (0 or 1), else by
     /// kind of device.
     pub immediates: Option<bool>,
+    /// Whether half-precision weights are loaded as f16 where the device has that type, or unpacked from words. `None`: `WGVISION_F16`
+    /// (0 or 1), else by kind of device.
+    pub f16: Option<bool>,
 }
 
 /// An open device. Clones share it.
@@ -109,9 +112,13 @@ impl Gpu {
         let faults = error::Faults::watch(&device);
         let limits = device.limits();
         let features = device.features();
+        let env = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
+        // Software devices pay for each element they load, and a word holds two.
+        let usual_f16 = facts.kind != DeviceKind::Software;
+        let wanted_f16 = options.f16.or(env_flag("WGVISION_F16")).unwrap_or(usual_f16);
         let profile = Profile {
             kind: facts.kind,
-            f16: features.contains(wgpu::Features::SHADER_F16),
+            f16: features.contains(wgpu::Features::SHADER_F16) && wanted_f16,
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_size: if features.contains(wgpu::Features::SUBGROUP) {
                 adapter.get_info().subgroup_min_size
@@ -122,7 +129,6 @@ impl Gpu {
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding: limits.max_storage_buffer_binding_size,
         };
-        let env = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
         let checked = options.checked || env("WGVISION_CHECKED", "1");
         let on_disk = !(options.no_disk_cache || env("WGVISION_PIPELINE_CACHE", "0"));
         let pipelines = pipeline::Pipelines::new(&device, &adapter.get_info(), on_disk);
@@ -182,6 +188,15 @@ impl Gpu {
         let polled = self.0.device.poll(kind);
         self.check()?;
         polled.map(|_| ()).map_err(|e| Error::Device(e.to_string()))
+    }
+}
+
+/// An environment variable that says 0 or 1; `None` where it says neither.
+fn env_flag(name: &str) -> Option<bool> {
+    match std::env::var(name).ok()?.as_str() {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
     }
 }
 

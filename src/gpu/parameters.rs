@@ -11,12 +11,7 @@ const MOST: u32 = 256;
 /// Bytes of a struct that the device takes with the commands; 0: all structs go through uniform buffers. `wanted` (options or
 /// `WGVISION_IMMEDIATES`) wins where the device can.
 pub(super) fn immediate_bytes(device: &wgpu::Device, kind: DeviceKind, wanted: Option<bool>) -> u32 {
-    let env = std::env::var("WGVISION_IMMEDIATES").ok();
-    let wanted = wanted.or(env.and_then(|v| match v.as_str() {
-        "0" => Some(false),
-        "1" => Some(true),
-        _ => None,
-    }));
+    let wanted = wanted.or(super::env_flag("WGVISION_IMMEDIATES"));
     match device.features().contains(wgpu::Features::IMMEDIATES) && wanted.unwrap_or(usual(kind)) {
         true => device.limits().max_immediate_size.min(MOST),
         false => 0,

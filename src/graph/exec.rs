@@ -283,7 +283,7 @@ fn shared(plan: &Plan, arena: &[Region], block: usize, bytes: u64) -> Region {
 }
 
 fn constant(gpu: &Gpu, name: &str, tensor: &Tensor) -> Result<Region> {
-    let size = tensor.ty().bytes().max(4);
+    let size = tensor.ty().bytes().max(4).next_multiple_of(4);
     let region = Region { buffer: gpu.allocate(name, size)?, offset: 0, size };
     gpu.upload(&region, tensor.bytes());
     Ok(region)

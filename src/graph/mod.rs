@@ -1,15 +1,16 @@
 //! The static graph: build it, differentiate it, plan its memory, run it.
 //!
 //! ```text
-//! build.rs -> grad.rs -> fuse.rs -> plan.rs -> memory.rs -> exec.rs
-//! nodes       backward   inference  schedule    offsets      commands, runs
+//! build.rs -> grad.rs -> fuse.rs, half.rs -> plan.rs -> memory.rs -> exec.rs
+//! nodes       backward   for inference       schedule    offsets      commands, runs
 //! ```
-//! Knows ops only through [`Op`](crate::ops::Op); names no op except the sum that accumulates gradients.
+//! Knows ops only through [`Op`](crate::ops::Op); names no op except the sum that accumulates gradients and the conversion to f16.
 
 mod build;
 mod exec;
 mod fuse;
 mod grad;
+mod half;
 mod memory;
 mod plan;
 mod single;
@@ -18,6 +19,7 @@ mod variables;
 
 pub use build::{Graph, Kind, Node};
 pub use exec::{Executable, Run};
+pub use half::Precision;
 pub use memory::MemoryPlan;
 pub use plan::{Options, Plan};
 pub use single::{Single, run_entry, run_op, run_op_checked};

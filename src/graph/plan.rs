@@ -156,13 +156,7 @@ fn schedule(graph: &Graph, outputs: &[Value]) -> (Vec<usize>, usize) {
     if !graph.updates().is_empty() {
         return (ops, 0);
     }
-    let mut fixed: HashSet<usize> = HashSet::new();
-    for (index, node) in graph.nodes().iter().enumerate() {
-        let derived = matches!(node.kind, Kind::Op(_)) && node.inputs.iter().all(|v| fixed.contains(&v.node));
-        if derived || matches!(node.kind, Kind::Parameter | Kind::State | Kind::Constant(_)) {
-            fixed.insert(index);
-        }
-    }
+    let fixed = graph.fixed_nodes();
     let (first, then): (Vec<usize>, Vec<usize>) = ops.into_iter().partition(|i| fixed.contains(i));
     let prologue = first.len();
     (first.into_iter().chain(then).collect(), prologue)

@@ -76,7 +76,7 @@ impl Variables {
             }
             return Err(Error::Graph(format!("variable '{name}' is {have}, {ty} was asked for")));
         }
-        let size = ty.bytes().max(4);
+        let size = ty.bytes().max(4).next_multiple_of(4);
         let region = Region { buffer: self.0.gpu.allocate(name, size)?, offset: 0, size };
         tensors.insert(name.to_string(), (ty.clone(), region.clone()));
         Ok(region)

@@ -99,6 +99,7 @@ pub mod space_to_depth;
 pub mod split_index;
 pub mod square_sum;
 pub mod tanh;
+pub mod to_half;
 pub mod top_k;
 pub mod weighted_sum;
 
@@ -180,6 +181,7 @@ pub static REGISTRY: &[&Entry] = &[
     &split_index::ENTRY,
     &square_sum::ENTRY,
     &tanh::ENTRY,
+    &to_half::ENTRY,
     &top_k::ENTRY,
     &weighted_sum::ENTRY,
 ];

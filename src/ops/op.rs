@@ -44,6 +44,11 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// Inputs that may also be f16: weights, which the op widens to f32 as it reads them.
+    fn half_inputs(&self) -> &'static [usize] {
+        &[]
+    }
+
     /// Multiply-adds of one run, for `summary`. Zero where there are none worth counting.
     fn multiply_adds(&self, _inputs: &[TensorType], _outputs: &[TensorType]) -> u64 {
         0

@@ -87,6 +87,10 @@ pub fn permute(t: &Tensor, order: &[usize]) -> Tensor {
             let (s, d) = run(v, t.shape(), order);
             (s, Data::F32(d))
         }
+        Data::F16(v) => {
+            let (s, d) = run(v, t.shape(), order);
+            (s, Data::F16(d))
+        }
         Data::I32(v) => {
             let (s, d) = run(v, t.shape(), order);
             (s, Data::I32(d))

@@ -9,12 +9,15 @@ mod shape;
 pub use shape::{DType, Shape, TensorType};
 
 use crate::{Error, Result};
+use half::f16;
 
 /// The elements of a [`Tensor`], row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
     /// 32-bit floats.
     F32(Vec<f32>),
+    /// 16-bit floats.
+    F16(Vec<f16>),
     /// 32-bit signed integers.
     I32(Vec<i32>),
     /// 32-bit unsigned integers.
@@ -34,6 +37,7 @@ impl Tensor {
         let shape = shape.into();
         let len = match &data {
             Data::F32(v) => v.len(),
+            Data::F16(v) => v.len(),
             Data::I32(v) => v.len(),
             Data::U32(v) => v.len(),
         };
@@ -49,6 +53,11 @@ impl Tensor {
     /// A float tensor. Panics if `data` does not fill `shape`: for shapes computed beside the data.
     pub fn f32(shape: impl Into<Shape>, data: Vec<f32>) -> Self {
         Self::new(shape, Data::F32(data)).expect("data fills the shape")
+    }
+
+    /// A half-precision tensor. Panics if `data` does not fill `shape`.
+    pub fn f16(shape: impl Into<Shape>, data: Vec<f16>) -> Self {
+        Self::new(shape, Data::F16(data)).expect("data fills the shape")
     }
 
     /// An i32 tensor. Panics if `data` does not fill `shape`.
@@ -78,6 +87,7 @@ impl Tensor {
         assert_eq!(bytes.len() as u64, ty.bytes(), "bytes fill {ty}");
         let data = match ty.dtype {
             DType::F32 => Data::F32(bytemuck::pod_collect_to_vec(bytes)),
+            DType::F16 => Data::F16(bytemuck::pod_collect_to_vec(bytes)),
             DType::I32 => Data::I32(bytemuck::pod_collect_to_vec(bytes)),
             DType::U32 => Data::U32(bytemuck::pod_collect_to_vec(bytes)),
         };
@@ -93,6 +103,7 @@ impl Tensor {
     pub fn dtype(&self) -> DType {
         match self.data {
             Data::F32(_) => DType::F32,
+            Data::F16(_) => DType::F16,
             Data::I32(_) => DType::I32,
             Data::U32(_) => DType::U32,
         }
@@ -112,6 +123,7 @@ impl Tensor {
     pub fn bytes(&self) -> &[u8] {
         match &self.data {
             Data::F32(v) => bytemuck::cast_slice(v),
+            Data::F16(v) => bytemuck::cast_slice(v),
             Data::I32(v) => bytemuck::cast_slice(v),
             Data::U32(v) => bytemuck::cast_slice(v),
         }

@@ -85,11 +85,13 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// Element types that tensors on the GPU may have. All are four bytes wide.
+/// Element types that tensors on the GPU may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 32-bit float.
     F32,
+    /// 16-bit float: weights of networks that only run.
+    F16,
     /// 32-bit signed integer.
     I32,
     /// 32-bit unsigned integer.
@@ -99,7 +101,10 @@ pub enum DType {
 impl DType {
     /// Bytes of one element.
     pub fn size(self) -> usize {
-        4
+        match self {
+            Self::F16 => 2,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+        }
     }
 }
 
@@ -107,6 +112,7 @@ impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::F16 => "f16",
             Self::I32 => "i32",
             Self::U32 => "u32",
         })
@@ -126,6 +132,11 @@ impl TensorType {
     /// A float tensor of `shape`.
     pub fn f32(shape: impl Into<Shape>) -> Self {
         Self { shape: shape.into(), dtype: DType::F32 }
+    }
+
+    /// A half-precision tensor of `shape`.
+    pub fn f16(shape: impl Into<Shape>) -> Self {
+        Self { shape: shape.into(), dtype: DType::F16 }
     }
 
     /// An i32 tensor of `shape`.

@@ -53,6 +53,7 @@ impl TensorFile {
     pub fn write(&self, path: &Path) -> Result<()> {
         let dtype = |t: &Tensor| match t.dtype() {
             DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
             DType::I32 => Dtype::I32,
             DType::U32 => Dtype::U32,
         };

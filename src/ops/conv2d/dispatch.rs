@@ -3,6 +3,7 @@
 //! The rule is static: kind of device and shape decide, nothing is measured at run time.
 
 use super::geometry::{Axis, Gather};
+use super::halves::halves;
 use super::params::{GatherParams, TurnParams};
 use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
 use crate::ops::{Activation, LaunchCx};
@@ -40,25 +41,26 @@ macro_rules! kernel {
 }
 pub(super) use kernel;
 
-kernel!(LANES, "conv2d.lanes", "gather_lanes.wgsl", GatherParams, EPILOGUES);
-kernel!(
+halves!(LANES, "conv2d.lanes", "gather_lanes.wgsl", EPILOGUES, Needs::Nothing, Needs::F16);
+halves!(
     DEPTHWISE,
     "conv2d.depthwise",
     "gather_depthwise.wgsl",
-    GatherParams,
-    &[&[("ACTIVATION", 3.0), ("SLIDE", 1.0)], &[("SLIDE", -1.0)]]
+    &[&[("ACTIVATION", 3.0), ("SLIDE", 1.0)], &[("SLIDE", -1.0)]],
+    Needs::Nothing,
+    Needs::F16
 );
-kernel!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", GatherParams, EPILOGUES);
-kernel!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", GatherParams, EPILOGUES, Needs::Subgroups);
-kernel!(
+halves!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", EPILOGUES, Needs::Nothing, Needs::F16);
+halves!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", EPILOGUES, Needs::Subgroups, Needs::F16Subgroups);
+halves!(
     SUBGROUP_ANY,
     "conv2d.subgroup_any",
     "gather_subgroup_any.wgsl",
-    GatherParams,
     &[&[("ACTIVATION", 3.0), ("FLAT", 1.0)]],
-    Needs::Subgroups
+    Needs::Subgroups,
+    Needs::F16Subgroups
 );
-kernel!(TILED, "conv2d.tiled", "gather_tiled.wgsl", GatherParams, EPILOGUES);
+halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", EPILOGUES, Needs::Nothing, Needs::F16);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
 /// The kernel for a shape on a device. `forced` wins where it takes the shape.
@@ -166,6 +168,8 @@ pub(crate) fn gather(
         has_residual: u32::from(fused.residual.is_some()),
         ..params(g)
     };
+    // The input gradient has turned its weight into f32 scratch; everything else reads its second input.
+    let kernel = kernel.pick(cx.inputs[1].dtype, cx.profile);
     Launch::new(kernel, params, slots, groups).with(&overrides).costing(2 * g.multiply_adds(), bytes)
 }
 

@@ -8,7 +8,7 @@ use super::weight::{WeightSum, sum_pixels};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
 use crate::ops::{Activation, GradCx, LaunchCx, Op, Value, Work};
-use crate::tensor::{Shape, TensorType};
+use crate::tensor::{DType, Shape, TensorType};
 
 kernel!(
     ACTIVATION_GRAD,
@@ -35,6 +35,9 @@ pub(crate) struct Rule<'a> {
 impl Rule<'_> {
     /// Gradients of (x, weight, [bias], [residual]), those that are wanted.
     pub fn emit(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
+        if cx.ty(cx.inputs[1]).dtype != DType::F32 {
+            return cx.not_differentiable(self.op, "weights in half precision are for inference");
+        }
         let grad = self.through_activation(cx)?;
         let (x, weight) = (cx.ty(cx.inputs[0]).shape, cx.ty(cx.inputs[1]).shape);
         let Self { window, transposed, variant, .. } = *self;

@@ -7,6 +7,7 @@
 mod dispatch;
 mod geometry;
 mod grad;
+mod halves;
 mod params;
 mod weight;
 
@@ -25,12 +26,24 @@ use std::sync::Arc;
 
 /// The kernels of both convolutions.
 pub(crate) const KERNELS: &[&Kernel] = &[
-    &dispatch::LANES,
-    &dispatch::DEPTHWISE,
-    &dispatch::REGISTERS,
-    &dispatch::SUBGROUP,
-    &dispatch::SUBGROUP_ANY,
-    &dispatch::TILED,
+    &dispatch::LANES.full,
+    &dispatch::LANES.native,
+    &dispatch::LANES.packed,
+    &dispatch::DEPTHWISE.full,
+    &dispatch::DEPTHWISE.native,
+    &dispatch::DEPTHWISE.packed,
+    &dispatch::REGISTERS.full,
+    &dispatch::REGISTERS.native,
+    &dispatch::REGISTERS.packed,
+    &dispatch::SUBGROUP.full,
+    &dispatch::SUBGROUP.native,
+    &dispatch::SUBGROUP.packed,
+    &dispatch::SUBGROUP_ANY.full,
+    &dispatch::SUBGROUP_ANY.native,
+    &dispatch::SUBGROUP_ANY.packed,
+    &dispatch::TILED.full,
+    &dispatch::TILED.native,
+    &dispatch::TILED.packed,
     &dispatch::TURN_WEIGHT,
     &weight::WEIGHT_LANES,
     &weight::WEIGHT_DEPTHWISE,
@@ -78,7 +91,7 @@ pub static ENTRY: Entry = Entry {
 
 /// (x, weight, [bias], [residual]) -> y = activation(conv(x, weight) + bias + residual).
 ///
-/// x (N, H, W, Cin), weight (KH, KW, Cin/groups, Cout), bias (Cout), residual and y (N, H', W', Cout) with
+/// x (N, H, W, Cin), weight (KH, KW, Cin/groups, Cout) in f32 or, for inference, f16, bias (Cout), residual and y (N, H', W', Cout) with
 /// H' = floor((H + top + bottom - dilation (KH - 1) - 1) / stride) + 1. Fails where channels, groups or extents do not fit.
 /// Differentiable with any activation but SiLU (and leaky ReLU of a slope that is not positive).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,6 +185,10 @@ impl Op for Conv2d {
         rule.emit(cx)
     }
 
+    fn half_inputs(&self) -> &'static [usize] {
+        &[1]
+    }
+
     fn multiply_adds(&self, inputs: &[TensorType], outputs: &[TensorType]) -> u64 {
         self.problem(inputs, &outputs[0].shape).multiply_adds()
     }
@@ -226,12 +243,12 @@ pub(crate) fn check_operands(
     if inputs.len() != count {
         return Err(shape_error(op, node, "inputs", count, inputs.len()));
     }
-    let picture = |i: usize, what: &str, layout: &str| {
-        let four = inputs[i].shape.nhwc().filter(|s| inputs[i].dtype == DType::F32 && s.iter().all(|&e| e > 0));
+    let picture = |i: usize, what: &str, layout: &str, types: &[DType]| {
+        let four = inputs[i].shape.nhwc().filter(|s| types.contains(&inputs[i].dtype) && s.iter().all(|&e| e > 0));
         four.ok_or_else(|| shape_error(op, node, what, format!("f32 {layout}, no extent zero"), &inputs[i]))
     };
-    let x = picture(0, "x", "(N, H, W, C)")?;
-    let weight = picture(1, "weight", "(KH, KW, Cin/groups, Cout)")?;
+    let x = picture(0, "x", "(N, H, W, C)", &[DType::F32])?;
+    let weight = picture(1, "weight", "(KH, KW, Cin/groups, Cout)", &[DType::F32, DType::F16])?;
     let ones = [("stride", window.stride), ("dilation", window.dilation), ("groups", [window.groups; 2])];
     if let Some((what, v)) = ones.into_iter().find(|(_, v)| v.contains(&0)) {
         return Err(shape_error(op, node, what, "at least 1", format!("{v:?}")));

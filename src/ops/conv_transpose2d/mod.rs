@@ -160,6 +160,10 @@ impl Op for ConvTranspose2d {
         rule.emit(cx)
     }
 
+    fn half_inputs(&self) -> &'static [usize] {
+        &[1]
+    }
+
     fn multiply_adds(&self, inputs: &[TensorType], outputs: &[TensorType]) -> u64 {
         self.problem(inputs, &outputs[0].shape).multiply_adds()
     }

@@ -70,8 +70,8 @@ impl Op for GatherRows {
         let [x, index] = inputs else {
             return Err(shape_error("gather_rows", node, "inputs", "x and index", inputs.len()));
         };
-        if x.shape.rank() < 2 || x.elements() == 0 {
-            return Err(shape_error("gather_rows", node, "x", "rank 2 or more, with elements", x));
+        if x.shape.rank() < 2 || x.elements() == 0 || x.dtype == DType::F16 {
+            return Err(shape_error("gather_rows", node, "x", "rank 2 or more, with elements of four bytes", x));
         }
         let fits = index.dtype == DType::I32 && index.shape.rank() == 2 && index.shape[0] == x.shape[0];
         if !fits || index.elements() == 0 {
@@ -88,6 +88,7 @@ impl Op for GatherRows {
             DType::F32 => self.fill.to_bits(),
             DType::I32 => self.fill as i32 as u32,
             DType::U32 => self.fill as u32,
+            DType::F16 => unreachable!("refused by infer"),
         };
         let params = Params { fill, ..params(&x.shape, cx.inputs[1].shape[1], n) };
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];

@@ -5,8 +5,8 @@ use super::clip_guard::CONTROL;
 use super::{Arg, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
-use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
+use crate::tensor::{DType, TensorType};
 use std::sync::Arc;
 
 crate::uniform! {
@@ -36,7 +36,7 @@ pub static ENTRY: Entry = Entry {
     build: |_, _| Ok(Built { op: Arc::new(KeepFinite), inputs: vec![Layout::Plain; 3], outputs: vec![Layout::Plain] }),
 };
 
-/// (old, new, control (8)) -> the type of old, bit for bit; any element type. In place on old, so that an update leaves a variable alone.
+/// (old, new, control (8)) -> the type of old, bit for bit; any element type of four bytes. In place on old, so that an update leaves a variable alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeepFinite;
 
@@ -51,8 +51,8 @@ impl Op for KeepFinite {
         let [old, new, control] = inputs else {
             return wrong("inputs", "old, new and control".into(), inputs.len().to_string());
         };
-        if new != old || old.elements() == 0 {
-            return wrong("new", format!("{old}, with at least one element"), new.to_string());
+        if new != old || old.elements() == 0 || old.dtype == DType::F16 {
+            return wrong("new", format!("{old}, with at least one element, of four bytes"), new.to_string());
         }
         if *control != TensorType::f32([CONTROL]) {
             return wrong("control", format!("f32({CONTROL})"), control.to_string());
