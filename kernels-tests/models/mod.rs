@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod darknet;
+mod detection;
 mod plan;
 mod training;
 mod unet;

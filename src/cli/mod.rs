@@ -4,6 +4,7 @@ mod anchors;
 mod bench;
 mod convert;
 mod demo;
+mod detect;
 mod eval;
 mod info;
 mod models;
@@ -14,6 +15,7 @@ mod train;
 
 use crate::Result;
 use crate::gpu::{Gpu, Options};
+use crate::models::darknet::{BuiltinArgs, Darknet, NAMES, builtin};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -56,6 +58,8 @@ enum Command {
     Summary(summary::SummaryArgs),
     /// Turn another program's network into a model file.
     Convert(convert::ConvertArgs),
+    /// Find objects in pictures: annotated pictures, JSON.
+    Detect(detect::DetectArgs),
     /// Segment pictures: masks, overlays, JSON.
     Segment(segment::SegmentArgs),
     /// Train a network on your data.
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Models(args) => models::run(&args),
         Command::Summary(args) => summary::run(&args, device),
         Command::Convert(args) => convert::run(&args),
+        Command::Detect(args) => detect::run(&args, device),
         Command::Segment(args) => segment::run(&args, device),
         Command::Train(args) => train::run(&args, device),
         Command::Eval(args) => eval::run(&args, device),
@@ -115,6 +120,21 @@ fn start_logging(verbose: u8) {
         .without_time()
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// A built-in detector by name, or one from a `.cfg` file.
+fn darknet(name: &str, classes: Option<usize>, size: Option<[usize; 2]>) -> Result<Darknet> {
+    if name.ends_with(".cfg") {
+        return Darknet::read(std::path::Path::new(name));
+    }
+    let Some(mut args) = BuiltinArgs::published(name) else {
+        let names = NAMES.join(", ");
+        let message = format!("no architecture is named '{name}'; there are: unet, {names}, and Darknet's .cfg files");
+        return Err(crate::Error::Usage(message));
+    };
+    args.classes = classes.unwrap_or(args.classes);
+    args.size = size.unwrap_or(args.size);
+    builtin(name, &args)
 }
 
 /// Reads a JSON argument: the text itself, or `@file`.

@@ -2,8 +2,10 @@
 
 use crate::Result;
 use crate::graph::{Graph, thousands};
+use crate::models::darknet::{BuiltinArgs, NAMES, builtin};
 use crate::models::unet::{Padding, UNet};
 use crate::nn::Net;
+use crate::ops::Value;
 use crate::tensor::TensorType;
 use clap::Args;
 
@@ -24,34 +26,67 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
     ];
     let mut listed = Vec::new();
     for (name, unet, side) in rows {
-        let mut graph = Graph::new();
-        let x = graph.input("images", TensorType::f32([1, side, side, unet.in_channels]))?;
-        let mut net = Net::new(&mut graph, false);
-        unet.build(&mut net, x)?;
-        let parameters: u64 = net.specs.iter().map(|s| s.ty.elements() as u64).sum();
-        let multiply_adds: u64 = graph.layers().iter().map(|l| l.multiply_adds).sum();
-        listed.push((name, side, parameters, multiply_adds, unet));
+        let config = serde_json::to_value(&unet).expect("plain data");
+        let build = |net: &mut Net<'_>, x| unet.build(net, x).map(drop);
+        listed.push(Listed::new(name, "unet", [side; 2], unet.in_channels, build)?.with(config, SOURCE));
+    }
+    for name in NAMES {
+        let published = BuiltinArgs::published(name).expect("a name of the list");
+        let network = builtin(name, &published)?;
+        let title = format!("{name} ({} classes)", published.classes);
+        let build = |net: &mut Net<'_>, x| network.build(net, x).map(drop);
+        listed.push(Listed::new(&title, name, network.size(), 3, build)?.with(serde_json::Value::Null, YOLO));
     }
     if args.json {
-        let value: Vec<_> = listed
-            .iter()
-            .map(|(name, side, p, m, unet)| {
-                serde_json::json!({ "arch": "unet", "name": name, "size": side, "parameters": p, "multiply_adds": m,
-                    "config": unet, "source": SOURCE })
-            })
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
+        println!("{}", serde_json::to_string_pretty(&listed).expect("plain data"));
         return Ok(());
     }
     println!("{:<46} {:>9} {:>14} {:>18}", "architecture", "size", "parameters", "multiply-adds");
-    for (name, side, p, m, _) in &listed {
-        println!("{name:<46} {:>9} {:>14} {:>18}", format!("{side}x{side}"), thousands(*p), thousands(*m));
+    for l in &listed {
+        let size = format!("{}x{}", l.size[0], l.size[1]);
+        println!("{:<46} {size:>9} {:>14} {:>18}", l.name, thousands(l.parameters), thousands(l.multiply_adds));
     }
-    println!(
-        "\nunet: {SOURCE}\nConfiguration: --config '{}'",
-        serde_json::to_string(&UNet::default()).expect("plain data")
-    );
+    println!("\nunet: {SOURCE}\n{YOLO}");
+    println!("unet's configuration: --config '{}'", serde_json::to_string(&UNet::default()).expect("plain data"));
+    println!("Any Darknet .cfg file is an architecture too: --arch FILE.cfg");
     Ok(())
 }
 
+/// An architecture at some size.
+#[derive(serde::Serialize)]
+struct Listed {
+    arch: String,
+    name: String,
+    size: [usize; 2],
+    parameters: u64,
+    multiply_adds: u64,
+    config: serde_json::Value,
+    source: &'static str,
+}
+
+impl Listed {
+    fn new(
+        name: &str,
+        arch: &str,
+        size: [usize; 2],
+        channels: usize,
+        build: impl FnOnce(&mut Net<'_>, Value) -> Result<()>,
+    ) -> Result<Self> {
+        let mut graph = Graph::new();
+        let x = graph.input("images", TensorType::f32([1, size[0], size[1], channels]))?;
+        let mut net = Net::new(&mut graph, false);
+        build(&mut net, x)?;
+        let parameters = net.specs.iter().map(|s| s.ty.elements() as u64).sum();
+        let multiply_adds = graph.layers().iter().map(|l| l.multiply_adds).sum();
+        let (arch, name, config) = (arch.to_string(), name.to_string(), serde_json::Value::Null);
+        Ok(Self { arch, name, size, parameters, multiply_adds, config, source: "" })
+    }
+
+    fn with(self, config: serde_json::Value, source: &'static str) -> Self {
+        Self { config, source, ..self }
+    }
+}
+
 const SOURCE: &str = "Ronneberger, Fischer, Brox, MICCAI 2015";
+const YOLO: &str =
+    "yolo: Redmon et al., CVPR 2016 (v1); Redmon and Farhadi, CVPR 2017 (v2), 2018 (v3); yolo-micro is this project's";

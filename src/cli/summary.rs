@@ -1,12 +1,15 @@
 //! `wgvision summary`: the layer table and the memory plan.
 
 use super::{DeviceArgs, parse_size};
-use crate::engine::SegmentationModel;
 use crate::engine::train::{TrainSettings, training_graph};
+use crate::engine::train_detection::DetectionRun;
 use crate::engine::train_segmentation::{add_loss, usual_loss};
-use crate::graph::{Graph, Options, Plan};
+use crate::engine::{DetectionModel, SegmentationModel, detection_model};
+use crate::graph::{Graph, Options, Plan, thousands};
+use crate::models::darknet::Darknet;
 use crate::models::unet::UNet;
 use crate::nn::Net;
+use crate::ops::Value;
 use crate::tensor::TensorType;
 use crate::weights::TensorFile;
 use crate::{Error, Result};
@@ -15,18 +18,21 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct SummaryArgs {
-    /// Architecture, e.g. unet.
-    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    /// Architecture of `wgvision models`, or a Darknet .cfg file.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "model")]
     arch: Option<String>,
     /// A trained model.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Configuration of the architecture as a JSON object, or @FILE.
+    /// Classes of a built-in detector (default: as it was published).
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// Configuration of unet as a JSON object, or @FILE.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     config: String,
-    /// Height and width of the pictures.
-    #[arg(long, value_name = "HxW", value_parser = parse_size, default_value = "512")]
-    size: [usize; 2],
+    /// Height and width of the pictures (default: the network's own; unet: 512).
+    #[arg(long, value_name = "HxW", value_parser = parse_size)]
+    size: Option<[usize; 2]>,
     /// Pictures at a time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
@@ -39,21 +45,30 @@ pub struct SummaryArgs {
 }
 
 pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
-    let unet = network(args)?;
-    let [h, w] = args.size;
-    let ty = TensorType::f32([args.batch, h, w, unet.in_channels]);
+    let network = network(args)?;
+    let [h, w] = args.size.unwrap_or(network.size());
     let mut graph = Graph::new();
-    let images = graph.input("images", ty)?;
+    let images = graph.input("images", TensorType::f32([args.batch, h, w, network.channels()]))?;
     let mut net = Net::new(&mut graph, args.train);
-    let logits = unet.build(&mut net, images)?;
+    let outputs = network.build(&mut net, images)?;
+    let stored: u64 = net.specs.iter().map(|s| s.ty.elements() as u64).sum();
     print!("{}", graph.summary());
+    println!("{} stored values, running statistics included", thousands(stored));
     let gpu = device.open()?;
-    let (graph, outputs) = if args.train {
-        let loss = add_loss(&mut graph, &usual_loss(unet.classes), logits)?;
-        let step = training_graph(graph, loss, &TrainSettings::default())?;
-        (step.graph, vec![step.loss, step.norm])
-    } else {
-        graph.fused(&[logits])?
+    let (graph, outputs) = match (args.train, &network) {
+        (false, _) => graph.fused(&outputs)?,
+        (true, Network::UNet(unet)) => {
+            let loss = add_loss(&mut graph, &usual_loss(unet.classes), outputs[0])?;
+            let step = training_graph(graph, loss, &TrainSettings::default())?;
+            (step.graph, vec![step.loss, step.norm])
+        }
+        (true, Network::Darknet(darknet)) => {
+            let model = DetectionModel::new((**darknet).clone(), darknet.default_names())?;
+            let settings = TrainSettings::default();
+            let run = DetectionRun { model, batch: args.batch, settings, start: Default::default() };
+            let step = run.step_graph([h, w], BOXES)?;
+            (step.graph, vec![step.loss, step.norm])
+        }
     };
     let plan = Plan::new(&gpu, &graph, &outputs, Options::default())?;
     println!(
@@ -69,16 +84,58 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
     Ok(())
 }
 
-fn network(args: &SummaryArgs) -> Result<UNet> {
+/// Room for true boxes in a training step that is only planned.
+const BOXES: usize = 64;
+
+/// What can be summed up.
+enum Network {
+    UNet(UNet),
+    Darknet(Box<Darknet>),
+}
+
+impl Network {
+    fn size(&self) -> [usize; 2] {
+        match self {
+            Self::UNet(_) => [512, 512],
+            Self::Darknet(network) => network.size(),
+        }
+    }
+
+    fn channels(&self) -> usize {
+        match self {
+            Self::UNet(unet) => unet.in_channels,
+            Self::Darknet(network) => network.channels(),
+        }
+    }
+
+    fn build(&self, net: &mut Net<'_>, images: Value) -> Result<Vec<Value>> {
+        match self {
+            Self::UNet(unet) => Ok(vec![unet.build(net, images)?]),
+            Self::Darknet(network) => {
+                let outputs = network.build_all(net, images)?;
+                let heads: Vec<Value> = outputs.heads.iter().map(|head| head.value).collect();
+                Ok(if heads.is_empty() { vec![outputs.last] } else { heads })
+            }
+        }
+    }
+}
+
+fn network(args: &SummaryArgs) -> Result<Network> {
     if let Some(path) = &args.model {
-        return Ok(SegmentationModel::from_metadata(path, &TensorFile::read(path)?)?.unet);
+        let file = TensorFile::read(path)?;
+        return Ok(match file.metadata.get("architecture").map(String::as_str) {
+            Some(detection_model::ARCHITECTURE) => {
+                Network::Darknet(Box::new(DetectionModel::from_metadata(path, &file)?.network))
+            }
+            _ => Network::UNet(SegmentationModel::from_metadata(path, &file)?.unet),
+        });
     }
     match args.arch.as_deref() {
         Some("unet") => {
             let json = super::json_argument(&args.config)?;
-            serde_json::from_value(json).map_err(|e| Error::Usage(format!("--config: {e}")))
+            serde_json::from_value(json).map(Network::UNet).map_err(|e| Error::Usage(format!("--config: {e}")))
         }
-        Some(other) => Err(Error::Usage(format!("no architecture is named '{other}'; there is: unet"))),
+        Some(name) => super::darknet(name, args.classes, args.size).map(|d| Network::Darknet(Box::new(d))),
         None => Err(Error::Usage("summary needs --arch NAME or --model FILE".into())),
     }
 }

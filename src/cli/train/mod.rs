@@ -1,6 +1,7 @@
 //! `wgvision train`: arguments that every architecture shares, and the choice between them.
 
 mod bars;
+mod detection;
 mod segmentation;
 
 pub(super) use bars::Bars;
@@ -15,10 +16,14 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct TrainArgs {
-    /// Architecture; there is: unet.
-    #[arg(long, value_name = "NAME")]
-    arch: String,
-    /// Folder with images/SPLIT and masks/SPLIT.
+    /// Architecture: unet, a detector of `wgvision models` such as yolo-micro, or a Darknet .cfg file.
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "model", conflicts_with = "model")]
+    arch: Option<String>,
+    /// Go on from a trained detector's weights (another number of classes starts with new heads).
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Labelled pictures. unet: a folder with images/SPLIT and masks/SPLIT. Detectors: a VOC folder, YOLO labels with data.yaml,
+    /// or COCO JSON.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Other pictures to validate on (default: the data's `val` split).
@@ -78,15 +83,17 @@ pub struct TrainArgs {
     resume: bool,
     #[command(flatten)]
     segmentation: segmentation::SegmentationArgs,
+    #[command(flatten)]
+    detection: detection::DetectionArgs,
 }
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     if !args.resume && args.out.join("last.safetensors").exists() {
         return Err(Error::file(&args.out, "already holds a run; continue it with --resume, or choose another --out"));
     }
-    match args.arch.as_str() {
-        "unet" => segmentation::run(args, device),
-        other => Err(Error::Usage(format!("no architecture is named '{other}'; there is: unet"))),
+    match args.arch.as_deref() {
+        Some("unet") => segmentation::run(args, device),
+        _ => detection::run(args, device),
     }
 }
 

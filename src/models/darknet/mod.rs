@@ -129,6 +129,19 @@ impl Darknet {
         &self.heads
     }
 
+    /// For each `[yolo]` and `[region]` head that follows a convolution with a bias: its number of anchors and the name of that bias,
+    /// whose element 4 of each anchor is the objectness.
+    pub fn objectness_biases(&self) -> Vec<(usize, String)> {
+        let heads = self.layers.iter().filter_map(|layer| match &layer.kind {
+            layer::Kind::Head(Head::Yolo(h)) => Some((layer.index, h.mask.len())),
+            layer::Kind::Head(Head::Region(h)) => Some((layer.index, h.anchors.len())),
+            _ => None,
+        });
+        let bias = |index: usize| format!("layers.{}.conv.bias", index.wrapping_sub(1));
+        let named = heads.map(|(index, anchors)| (anchors, bias(index)));
+        named.filter(|(_, name)| self.specs.iter().any(|spec| spec.name == *name)).collect()
+    }
+
     /// The least number that height and width must be multiples of so that every route finds equal sizes: the largest stride of
     /// the network.
     pub fn stride(&self) -> usize {

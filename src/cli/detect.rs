@@ -1,0 +1,140 @@
+//! `wgvision detect`: boxes in pictures, as annotated PNGs and as COCO results JSON.
+
+use super::DeviceArgs;
+use crate::Result;
+use crate::data::coco::ResultRow;
+use crate::data::pairs::list_pictures;
+use crate::data::picture::{read_picture, write_picture};
+use crate::detection::Detection;
+use crate::detection::select::Select;
+use crate::draw::boxes::detections;
+use crate::engine::Detector;
+use crate::graph::Precision;
+use crate::ops::soft_nms::Decay;
+use crate::{Error, cli};
+use clap::Args;
+use image::DynamicImage;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub struct DetectArgs {
+    /// A detection model (`wgvision train`, `wgvision convert`).
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Pictures, or folders of them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Folder for NAME.detected.png.
+    #[arg(long, value_name = "DIR", default_value = "detected")]
+    out: PathBuf,
+    /// Write all detections as COCO results.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Height and width of the network's input (default: the model's own).
+    #[arg(long, value_name = "HxW", value_parser = cli::parse_size)]
+    size: Option<[usize; 2]>,
+    /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    precision: Precision,
+    /// Only detections with a larger score, 0 to 1.
+    #[arg(long, value_name = "S", default_value_t = Select::default().score_threshold)]
+    score: f32,
+    /// Of two boxes of a class that overlap by more, only the better one stays.
+    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold)]
+    iou: f64,
+    /// Most detections in a picture.
+    #[arg(long, value_name = "N", default_value_t = Select::default().max_detections)]
+    max: usize,
+    /// Boxes suppress each other whatever their classes.
+    #[arg(long)]
+    class_agnostic: bool,
+    /// Weaken overlapping boxes by a Gaussian of this width instead of dropping them (soft-NMS), e.g. 0.5.
+    #[arg(long, value_name = "SIGMA")]
+    soft: Option<f32>,
+}
+
+pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
+    let pictures = pictures(&args.paths)?;
+    let select = selection(args)?;
+    let gpu = device.open()?;
+    let mut detector = Detector::load_on(&gpu, &args.model)?.with_selection(select).with_precision(args.precision);
+    if let Some(size) = args.size {
+        detector = detector.with_size(size)?;
+    }
+    let classes = detector.model().classes.clone();
+    let categories: Vec<u64> = (1..=classes.len() as u64).collect();
+    let bar = cli::train::bar(pictures.len() as u64, "pictures");
+    let mut results: Vec<ResultRow> = Vec::new();
+    for (id, path) in pictures.iter().enumerate() {
+        let picture = read_picture(path)?;
+        let found = detector.detect(&picture)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        results.extend(found.iter().map(|d| ResultRow::new(d, id as u64, &name, &classes, &categories)));
+        let file = args.out.join(format!("{}.detected.png", unique_stem(&pictures, id)));
+        write_picture(&file, &DynamicImage::ImageRgb8(detections(&picture, &found, &classes)))?;
+        bar.suspend(|| println!("{}: {}", path.display(), told(&found, &classes)));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    println!("{} pictures annotated in {}", pictures.len(), args.out.display());
+    match &args.json {
+        Some(path) => cli::write_json(path, &results),
+        None => Ok(()),
+    }
+}
+
+fn selection(args: &DetectArgs) -> Result<Select> {
+    let share = |name: &str, v: f64| match (0.0..=1.0).contains(&v) {
+        true => Ok(()),
+        false => Err(Error::Usage(format!("--{name} must be between 0 and 1, got {v}"))),
+    };
+    share("score", args.score.into())?;
+    share("iou", args.iou)?;
+    if !(1..=100_000).contains(&args.max) {
+        return Err(Error::Usage(format!("--max must be between 1 and 100000, got {}", args.max)));
+    }
+    Ok(Select {
+        score_threshold: args.score,
+        iou_threshold: args.iou,
+        max_detections: args.max,
+        candidates: Select::default().candidates.max(args.max),
+        class_agnostic: args.class_agnostic,
+        soft: args.soft.map(|sigma| Decay::Gaussian { sigma }),
+    })
+}
+
+/// Picture files, those in folders included.
+fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut pictures = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            pictures.push(path.clone());
+            continue;
+        }
+        let found = list_pictures(path)?;
+        if found.is_empty() {
+            return Err(Error::file(path, "holds no pictures (png, jpg, bmp or webp)"));
+        }
+        pictures.extend(found);
+    }
+    Ok(pictures)
+}
+
+/// The file's name without its ending; with a number where an earlier picture has the same.
+fn unique_stem(pictures: &[PathBuf], at: usize) -> String {
+    let stem = |p: &Path| p.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let own = stem(&pictures[at]);
+    match pictures[..at].iter().filter(|p| stem(p) == own).count() {
+        0 => own,
+        before => format!("{own}.{}", before + 1),
+    }
+}
+
+/// `dog 83 %, bicycle 71 %`.
+fn told(found: &[Detection], classes: &[String]) -> String {
+    if found.is_empty() {
+        return "nothing".into();
+    }
+    let each = found.iter().map(|d| format!("{} {:.0} %", classes[d.class], 100.0 * d.score));
+    each.collect::<Vec<_>>().join(", ")
+}

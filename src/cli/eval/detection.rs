@@ -1,0 +1,114 @@
+//! `wgvision eval` of detection networks: the twelve numbers of COCO, VOC's average precision by class, precision-recall curves.
+
+use super::EvalArgs;
+use crate::Result;
+use crate::cli::{DeviceArgs, parse_size, train, write_json};
+use crate::data::coco::ResultRow;
+use crate::data::formats::{detection_splits, open_detection};
+use crate::data::labelled::LabelledPictures;
+use crate::data::picture::write_picture;
+use crate::detection::Detection;
+use crate::detection::select::Select;
+use crate::draw::boxes::{detections, labels, sheet};
+use crate::draw::panel::row;
+use crate::draw::pr_curves::{PrCurve, pr_curves_png};
+use crate::engine::Detector;
+use crate::engine::evaluate_detection::{Detected, detect_all, measured};
+use crate::metrics::coco::CocoNumbers;
+use crate::metrics::voc::{ClassCurve, means, table};
+use clap::Args;
+use image::DynamicImage;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What only detectors take.
+#[derive(Args)]
+#[command(next_help_heading = "Detectors")]
+pub struct DetectionArgs {
+    /// Folder for precision-recall curves, twelve annotated pictures beside their labels, and results in COCO's format.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Height and width of the network's input (default: the model's own).
+    #[arg(long, value_name = "HxW", value_parser = parse_size)]
+    size: Option<[usize; 2]>,
+    /// Of two boxes of a class that overlap by more, only the better one stays.
+    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold)]
+    iou: f64,
+}
+
+#[derive(Serialize)]
+struct Numbers<'a> {
+    pictures: usize,
+    classes: &'a [String],
+    coco: CocoNumbers,
+    /// Mean over the classes of AP at IoU 0.5 over all points, and by 11 points.
+    voc_ap: Option<f64>,
+    voc_ap11: Option<f64>,
+    curves: &'a [ClassCurve],
+}
+
+pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
+    let gpu = device.open()?;
+    let own = &args.detection;
+    let mut detector = Detector::load_on(&gpu, &args.model)?
+        .with_selection(Select { iou_threshold: own.iou, ..measured() })
+        .with_precision(args.precision);
+    if let Some(size) = own.size {
+        detector = detector.with_size(size)?;
+    }
+    let classes = detector.model().classes.clone();
+    let split = super::split(args, &detection_splits(&args.data));
+    let (data, report) = open_detection(&args.data, split.as_deref(), Some(&classes))?;
+    eprintln!("{report}");
+    let bar = train::bar(data.len() as u64, "pictures");
+    let all = detect_all(&mut detector, &data, |done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    let coco = all.coco(classes.len()).numbers();
+    let curves = all.voc(classes.len()).curves();
+    println!("{} pictures{}", data.len(), split.map_or(String::new(), |s| format!(" of the split '{s}'")));
+    println!("\nat an IoU of 0.5, as Pascal VOC measures it\n{}", table(&curves, &classes));
+    println!("as COCO measures it: what, IoU, area, detections\n{coco}");
+    if let Some(out) = &own.out {
+        illustrate(out, &data, &all, &curves)?;
+    }
+    let Some(path) = &args.json else { return Ok(()) };
+    let [voc_ap11, voc_ap] = means(&curves);
+    write_json(path, &Numbers { pictures: data.len(), classes: &classes, coco, voc_ap, voc_ap11, curves: &curves })
+}
+
+/// Pictures to look at.
+const SHOWN: usize = 12;
+
+fn illustrate(out: &Path, data: &dyn LabelledPictures, all: &Detected, curves: &[ClassCurve]) -> Result<()> {
+    let classes = data.classes();
+    let pr: Vec<PrCurve<'_>> = curves
+        .iter()
+        .zip(classes)
+        .map(|(c, name): (&ClassCurve, &String)| PrCurve { name, points: &c.points, ap: c.ap })
+        .collect();
+    pr_curves_png(&pr, "precision over recall, IoU 0.5", out.join("pr_curves.png"))?;
+    let mut pairs = Vec::new();
+    let shown = SHOWN.min(data.len());
+    for at in 0..shown {
+        // Evenly over the data.
+        let i = at * data.len() / shown;
+        let labelled = data.get(i)?;
+        let sure = |d: &&Detection| d.score > Select::default().score_threshold;
+        let found: Vec<Detection> = all.found[i].iter().filter(sure).copied().collect();
+        let found = detections(&labelled.picture, &found, classes);
+        let truth = labels(&labelled.picture, &all.truth[i], classes);
+        let pair = row(&[("labels", &truth), ("found", &found)]);
+        let file = out.join(format!("{}.png", Path::new(&labelled.name).with_extension("").display()));
+        write_picture(file, &DynamicImage::ImageRgb8(pair.clone()))?;
+        pairs.push((labelled.name.clone(), pair));
+    }
+    write_picture(out.join("sheet.png"), &DynamicImage::ImageRgb8(sheet(&pairs, 2, 900)))?;
+    let ids = data.category_ids();
+    let rows: Vec<ResultRow> = (0..data.len())
+        .flat_map(|i| all.found[i].iter().map(move |d| (i, d)))
+        .map(|(i, d)| ResultRow::new(d, all.ids[i], &all.names[i], classes, &ids))
+        .collect();
+    write_json(&out.join("results.json"), &rows)?;
+    println!("\n{}: pr_curves.png, sheet.png, {} pictures, results.json", out.display(), shown);
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! `wgvision train --arch yolo-micro` and the other detectors.
+
+use super::{Bars, CACHE, TrainArgs, parse};
+use crate::cli::DeviceArgs;
+use crate::data::anchors::{fit, shapes};
+use crate::data::cache::CachedLabelled;
+use crate::data::detection::{DetectionSource, MultiScale};
+use crate::data::formats::{detection_splits, open_detection};
+use crate::data::jitter::DetectionAugment;
+use crate::data::labelled::LabelledPictures;
+use crate::data::letterbox::Fit;
+use crate::data::plates::PlateScenes;
+use crate::data::scenes::SceneConfig;
+use crate::engine::DetectionModel;
+use crate::engine::train_detection::DetectionRun;
+use crate::models::darknet::{BuiltinArgs, Darknet, builtin};
+use crate::tensor::Tensor;
+use crate::weights::TensorFile;
+use crate::{Error, Result};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What only detection networks take.
+#[derive(Args)]
+#[command(next_help_heading = "Detectors")]
+pub struct DetectionArgs {
+    /// Anchors of a built-in network: `fit` to the training boxes, `default`, or numbers in pixels: W,H,W,H,...
+    #[arg(long, value_name = "fit|default|LIST", default_value = "fit")]
+    anchors: String,
+    /// Train at sizes around the network's own, another every ten batches.
+    #[arg(long)]
+    multi_scale: bool,
+    /// Boxes of a picture there is room for (default: as many as the fullest training picture has).
+    #[arg(long, value_name = "N")]
+    capacity: Option<usize>,
+}
+
+/// Labelled pictures of any kind.
+type Pictures = Box<dyn LabelledPictures>;
+
+/// The value of `--data` for generated streets with licence plates.
+const BUILT_IN: &str = "builtin:plates";
+
+pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
+    let (train, val) = data(args)?;
+    let (model, start) = network(args, &train)?;
+    let augment = match &args.augment {
+        Some(text) => parse("--augment", text)?,
+        None => usual_augment(),
+    };
+    let capacity = match args.detection.capacity {
+        Some(n) => n,
+        None => room(&train, &augment)?,
+    };
+    let multi_scale = args.detection.multi_scale.then(|| MultiScale { seed: args.seed, ..MultiScale::default() });
+    let settings = super::settings(args, train.len())?;
+    let run = DetectionRun { model, batch: args.batch, settings, start };
+    let gpu = device.open()?;
+    let [h, w] = run.model.size;
+    eprintln!(
+        "{} {w}x{h} on {}: {} pictures to train on, {} to validate on, {} steps of {}",
+        args.arch.as_deref().unwrap_or("the model"),
+        gpu.facts().name,
+        train.len(),
+        val.len(),
+        run.settings.steps,
+        args.batch
+    );
+    let train = CachedLabelled::new(train, CACHE);
+    let source =
+        DetectionSource { pictures: train, size: run.model.size, fit: Fit::Letterbox, capacity, augment, multi_scale };
+    let mut progress = Bars::new(run.settings.steps);
+    let done = run.train(&gpu, source, &CachedLabelled::new(val, CACHE), &args.out, args.resume, &mut progress)?;
+    progress.finish();
+    super::report(args, "mAP@0.5", &done.outcome, done.data_wait, done.skipped);
+    Ok(())
+}
+
+/// What suits photographs: a mirror image every other time, other sizes and shapes, a little colour.
+fn usual_augment() -> DetectionAugment {
+    let mild = DetectionAugment { flip_x: true, jitter: 0.15, zoom: [0.8, 1.25], ..DetectionAugment::default() };
+    DetectionAugment { hue: 0.03, saturation: 1.3, exposure: 1.3, ..mild }
+}
+
+/// The pictures to train on, and those to validate on.
+fn data(args: &TrainArgs) -> Result<(Pictures, Pictures)> {
+    if args.data.as_os_str() == BUILT_IN {
+        let streets = |first, count| Box::new(PlateScenes::new(args.seed, first, count, SceneConfig::default(), 12.0));
+        return Ok((streets(0, 1600), streets(1 << 20, 64)));
+    }
+    let names = (!args.names.is_empty()).then_some(&args.names[..]);
+    let there = detection_splits(&args.data);
+    let named = |name: &str| there.iter().any(|s| s == name).then(|| name.to_string());
+    let (train, report) = open_detection(&args.data, named("train").as_deref(), names)?;
+    eprintln!("{report}");
+    let classes = train.classes().to_vec();
+    let validation = named("val").or_else(|| named("valid"));
+    let val = match (&args.val, &validation) {
+        (Some(path), _) => {
+            let split = detection_splits(path).into_iter().find(|s| s == "val" || s == "valid");
+            open_detection(path, split.as_deref(), Some(&classes))?
+        }
+        (None, Some(split)) => open_detection(&args.data, Some(split), Some(&classes))?,
+        (None, None) => {
+            let (train, val) = train.divide(0.9, args.seed);
+            eprintln!("no split 'val': {} pictures in every ten are set aside to validate on", 1);
+            return Ok((Box::new(train), Box::new(val)));
+        }
+    };
+    eprintln!("{}", val.1);
+    Ok((Box::new(train), Box::new(val.0)))
+}
+
+/// The network, and weights to start from by name.
+fn network(args: &TrainArgs, train: &Pictures) -> Result<(DetectionModel, BTreeMap<String, Tensor>)> {
+    let classes = train.classes().to_vec();
+    if let Some(path) = &args.model {
+        let file = TensorFile::read(path)?;
+        let mut model = DetectionModel::from_metadata(path, &file)?;
+        if model.classes != classes {
+            let (own, data) = (model.classes.join(", "), classes.join(", "));
+            return Err(Error::file(path, format!("knows the classes {own}; the data has {data}")));
+        }
+        model.size = args.size.unwrap_or(model.size);
+        let import = |s: &crate::nn::ParameterSpec| Ok((s.name.clone(), s.layout.import(file.get(path, &s.name)?)));
+        let start = model.specs().iter().map(import).collect::<Result<_>>()?;
+        return Ok((model, start));
+    }
+    let name = args.arch.as_deref().expect("clap asks for one of the two");
+    let network = if name.ends_with(".cfg") { Darknet::read(Path::new(name))? } else { built_in(args, name, train)? };
+    let mut model = DetectionModel::new(network, classes.clone()).map_err(|e| match e {
+        Error::Usage(why) => {
+            let cure = "set `classes` of its heads and the `filters` before them";
+            Error::Usage(format!("{name}: {why} by the data ({}); {cure}", classes.join(", ")))
+        }
+        other => other,
+    })?;
+    model.size = args.size.unwrap_or(model.size);
+    Ok((model, BTreeMap::new()))
+}
+
+fn built_in(args: &TrainArgs, name: &str, train: &Pictures) -> Result<Darknet> {
+    let plain = crate::cli::darknet(name, Some(train.classes().len()), args.size)?;
+    let size = plain.size();
+    let count = anchor_count(&plain);
+    let anchors = match args.detection.anchors.as_str() {
+        _ if count == 0 => None,
+        "default" => None,
+        "fit" => {
+            let found = fit(&shapes(train, Fit::Letterbox, size)?, count, args.seed)?;
+            let line: Vec<String> = found.shapes.iter().map(|[w, h]| format!("{w:.0},{h:.0}")).collect();
+            eprintln!("anchors {} fitted to {} boxes, mean IoU {:.3}", line.join(" "), found.boxes, found.mean_iou);
+            Some(found.shapes)
+        }
+        list => Some(numbers(list)?),
+    };
+    builtin(name, &BuiltinArgs { classes: train.classes().len(), size, anchors })
+}
+
+/// How many anchors a network has in all.
+fn anchor_count(network: &Darknet) -> usize {
+    use crate::detection::Head;
+    match network.heads().first() {
+        Some(Head::Yolo(h)) => h.anchors.len(),
+        Some(Head::Region(h)) => h.anchors.len(),
+        _ => 0,
+    }
+}
+
+/// `10,14, 23,27, ...` as pairs.
+fn numbers(list: &str) -> Result<Vec<[f32; 2]>> {
+    let wrong = || Error::Usage(format!("--anchors '{list}': write fit, default, or W,H,W,H,... in pixels"));
+    let all: Vec<f32> = list.split(',').map(|t| t.trim().parse().map_err(|_| wrong())).collect::<Result<_>>()?;
+    let pairs = all.chunks_exact(2);
+    if !pairs.remainder().is_empty() || all.iter().any(|v| !(*v > 0.0 && v.is_finite())) {
+        return Err(wrong());
+    }
+    Ok(pairs.map(|p| [p[0], p[1]]).collect())
+}
+
+/// Most boxes that a network is given room for by itself: every one costs time in every step.
+const MOST: usize = 256;
+
+/// Room for the boxes of the fullest picture, or of a mosaic of such.
+fn room(train: &Pictures, augment: &DetectionAugment) -> Result<usize> {
+    let mut most = 1;
+    for i in 0..train.len() {
+        most = most.max(train.labels(i)?.boxes.len());
+    }
+    let together = if augment.mosaic > 0.0 { 4 * most } else { most };
+    Ok(together.next_multiple_of(8).min(MOST))
+}

@@ -1,0 +1,72 @@
+//! Measures a trained detection network on labelled pictures: the numbers of COCO and of VOC.
+
+use super::detector::{Detector, PendingDetections};
+use crate::Result;
+use crate::data::labelled::LabelledPictures;
+use crate::detection::select::{MEASURED_SCORE, Select};
+use crate::detection::{Detection, Labelled};
+use crate::metrics::coco::CocoEval;
+use crate::metrics::voc::{VOC_IOU, VocEval};
+
+/// What is there and what was found, picture by picture.
+#[derive(Clone, Debug, Default)]
+pub struct Detected {
+    /// The labels.
+    pub truth: Vec<Vec<Labelled>>,
+    /// The detections, best first.
+    pub found: Vec<Vec<Detection>>,
+    /// COCO's number of each picture, or what stands for one.
+    pub ids: Vec<u64>,
+    /// Names of the pictures.
+    pub names: Vec<String>,
+}
+
+impl Detected {
+    /// The 12 numbers of COCO, to be read off.
+    pub fn coco(&self, classes: usize) -> CocoEval {
+        let mut eval = CocoEval::new(classes);
+        self.truth.iter().zip(&self.found).for_each(|(truth, found)| eval.add(truth, found));
+        eval
+    }
+
+    /// VOC's curves at an IoU of 0.5, to be read off.
+    pub fn voc(&self, classes: usize) -> VocEval {
+        let mut eval = VocEval::new(classes, VOC_IOU);
+        self.truth.iter().zip(&self.found).for_each(|(truth, found)| eval.add(truth, found));
+        eval
+    }
+}
+
+/// How detections are chosen for the measures: nearly all of them, so that the whole precision-recall curve is there.
+pub fn measured() -> Select {
+    Select { score_threshold: MEASURED_SCORE, ..Default::default() }
+}
+
+/// Runs the detector over all pictures. `each` is called with the number done.
+pub fn detect_all(
+    detector: &mut Detector,
+    data: &dyn LabelledPictures,
+    mut each: impl FnMut(usize),
+) -> Result<Detected> {
+    let mut all = Detected::default();
+    // The next picture is decoded and submitted before the last one is read.
+    let mut running: Option<PendingDetections> = None;
+    for i in 0..=data.len() {
+        let next = match i < data.len() {
+            true => {
+                let labelled = data.get(i)?;
+                let pending = detector.start(&[&labelled.picture])?;
+                all.truth.push(labelled.boxes.clone());
+                all.ids.push(labelled.id);
+                all.names.push(labelled.name.clone());
+                Some(pending)
+            }
+            false => None,
+        };
+        if let Some(pending) = std::mem::replace(&mut running, next) {
+            all.found.extend(pending.wait()?);
+            each(all.found.len());
+        }
+    }
+    Ok(all)
+}
