@@ -10,6 +10,10 @@
 @group(0) @binding(4) var<storage, read> state: array<Row>;
 @group(0) @binding(5) var<storage, read_write> matrix: array<u32>;
 
+var<workgroup> shared_counts: Row;
+var<workgroup> votes: array<u32, 8>;
+var<workgroup> any_open: u32;
+
 // Boxes of one invocation.
 struct Own {
     a: vec4<f32>,
@@ -37,7 +41,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let band = group.x + params.origin.x;
     let row = group.y + params.origin.y;
     let first = params.block * BLOCK;
-    let counts = state[row];
+    if lane == 0u {
+        shared_counts = state[row];
+    }
+    let counts = workgroupUniformLoad(&shared_counts);
     let start = first + band * 32u;
     if counts.kept >= params.max_out || start >= counts.scored {
         return;
@@ -47,7 +54,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = vec4<u32>(start + lane) + vec4<u32>(0u, 8u, 16u, 24u);
     let at = base + min(i, vec4<u32>(last));
     let done = vec4<u32>(flags[at.x], flags[at.y], flags[at.z], flags[at.w]);
-    if !subgroupAny(any((done == vec4<u32>(0u)) & (i <= vec4<u32>(last)))) {
+    votes[lane] = select(0u, 1u, any((done == vec4<u32>(0u)) & (i <= vec4<u32>(last))));
+    workgroupBarrier();
+    if lane == 0u {
+        any_open = votes[0] | votes[1] | votes[2] | votes[3] | votes[4] | votes[5] | votes[6] | votes[7];
+    }
+    if workgroupUniformLoad(&any_open) == 0u {
         return;
     }
     var own: Own;

@@ -10,6 +10,10 @@
 @group(0) @binding(4) var<storage, read> state: array<Row>;
 @group(0) @binding(5) var<storage, read_write> flags: array<u32>;
 
+var<workgroup> shared_counts: Row;
+var<workgroup> votes: atomic<u32>;
+var<workgroup> any_open: u32;
+
 // Boxes of one invocation.
 struct Own {
     a: vec4<f32>,
@@ -40,7 +44,11 @@ fn main(
 ) {
     let row = group.y + params.origin.y;
     let start = (params.block + 1u) * BLOCK + (group.x + params.origin.x) * 256u;
-    let counts = state[row];
+    if lane == 0u {
+        shared_counts = state[row];
+        atomicStore(&votes, 0u);
+    }
+    let counts = workgroupUniformLoad(&shared_counts);
     if counts.kept >= params.max_out || start >= counts.scored || counts.fresh == 0u {
         return;
     }
@@ -62,25 +70,36 @@ fn main(
     let tag_d = tags[at.w];
     own.areas = vec4<f32>(tag_a.area, tag_b.area, tag_c.area, tag_d.area);
     own.groups = vec4<u32>(tag_a.group, tag_b.group, tag_c.group, tag_d.group);
-    for (var first = 0u; first < counts.fresh; first += 8u) {
-        if !subgroupAny(any(open)) {
+    for (var first = 0u; first < counts.fresh; first += 64u) {
+        // Once in 64 kept boxes the workgroup asks itself whether any of its boxes is left.
+        if any(open) {
+            atomicOr(&votes, 1u);
+        }
+        workgroupBarrier();
+        if lane == 0u {
+            any_open = atomicExchange(&votes, 0u);
+        }
+        if workgroupUniformLoad(&any_open) == 0u {
             break;
         }
-        // Past the last kept box comes an empty one, which overlaps nothing.
-        let j = first + (mate & 7u);
-        let place = base + fresh[row * BLOCK + min(j, counts.fresh - 1u)];
-        let box = select(vec4<f32>(0.0), sorted[place], j < counts.fresh);
-        let tag = tags[place];
-        var hit = vec4<bool>(false);
-        hit = hit | hits(own, subgroupBroadcast(box, 0u), subgroupBroadcast(tag.area, 0u), subgroupBroadcast(tag.group, 0u));
-        hit = hit | hits(own, subgroupBroadcast(box, 1u), subgroupBroadcast(tag.area, 1u), subgroupBroadcast(tag.group, 1u));
-        hit = hit | hits(own, subgroupBroadcast(box, 2u), subgroupBroadcast(tag.area, 2u), subgroupBroadcast(tag.group, 2u));
-        hit = hit | hits(own, subgroupBroadcast(box, 3u), subgroupBroadcast(tag.area, 3u), subgroupBroadcast(tag.group, 3u));
-        hit = hit | hits(own, subgroupBroadcast(box, 4u), subgroupBroadcast(tag.area, 4u), subgroupBroadcast(tag.group, 4u));
-        hit = hit | hits(own, subgroupBroadcast(box, 5u), subgroupBroadcast(tag.area, 5u), subgroupBroadcast(tag.group, 5u));
-        hit = hit | hits(own, subgroupBroadcast(box, 6u), subgroupBroadcast(tag.area, 6u), subgroupBroadcast(tag.group, 6u));
-        hit = hit | hits(own, subgroupBroadcast(box, 7u), subgroupBroadcast(tag.area, 7u), subgroupBroadcast(tag.group, 7u));
-        open = open & !hit;
+        let end = min(first + 64u, counts.fresh);
+        for (var next = first; next < end; next += 8u) {
+            // Past the last kept box comes an empty one, which overlaps nothing.
+            let j = next + (mate & 7u);
+            let place = base + fresh[row * BLOCK + min(j, counts.fresh - 1u)];
+            let box = select(vec4<f32>(0.0), sorted[place], j < counts.fresh);
+            let tag = tags[place];
+            var hit = vec4<bool>(false);
+            hit = hit | hits(own, subgroupBroadcast(box, 0u), subgroupBroadcast(tag.area, 0u), subgroupBroadcast(tag.group, 0u));
+            hit = hit | hits(own, subgroupBroadcast(box, 1u), subgroupBroadcast(tag.area, 1u), subgroupBroadcast(tag.group, 1u));
+            hit = hit | hits(own, subgroupBroadcast(box, 2u), subgroupBroadcast(tag.area, 2u), subgroupBroadcast(tag.group, 2u));
+            hit = hit | hits(own, subgroupBroadcast(box, 3u), subgroupBroadcast(tag.area, 3u), subgroupBroadcast(tag.group, 3u));
+            hit = hit | hits(own, subgroupBroadcast(box, 4u), subgroupBroadcast(tag.area, 4u), subgroupBroadcast(tag.group, 4u));
+            hit = hit | hits(own, subgroupBroadcast(box, 5u), subgroupBroadcast(tag.area, 5u), subgroupBroadcast(tag.group, 5u));
+            hit = hit | hits(own, subgroupBroadcast(box, 6u), subgroupBroadcast(tag.area, 6u), subgroupBroadcast(tag.group, 6u));
+            hit = hit | hits(own, subgroupBroadcast(box, 7u), subgroupBroadcast(tag.area, 7u), subgroupBroadcast(tag.group, 7u));
+            open = open & !hit;
+        }
     }
     let closed = was_open & !open;
     if closed.x {

@@ -99,18 +99,26 @@ fn models(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
 fn nms(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
     let mut all = Vec::new();
     println!("{} ({})", gpu.facts().name, gpu.facts().driver);
+    if args.boxes.contains(&0) {
+        return Err(Error::Usage("--boxes: at least one box".into()));
+    }
+    let mut show = |what: &str, t: bench::nms::NmsLine| {
+        let (first, median, best) = (t.first_ms, t.median_ms, t.best_ms);
+        println!(
+            "{what} {:>7} {:<10} {:>7} kept, checksum {:>10}, first {first:>8.1} ms, median {median:>8.2} ms, best {best:>8.2} ms",
+            t.boxes, t.scene, t.kept, t.checksum
+        );
+        all.push(serde_json::to_value(&t).expect("plain data"));
+    };
     for &count in &args.boxes {
-        if count == 0 {
-            return Err(Error::Usage("--boxes: at least one box".into()));
-        }
         for scene in bench::nms::SCENES {
-            let t = bench::nms::time_nms(gpu, count, scene, args.runs)?;
-            let (first, median, best) = (t.first_ms, t.median_ms, t.best_ms);
-            println!(
-                "{count:>7} {scene:<10} {:>7} kept, first {first:>8.1} ms, median {median:>8.2} ms, best {best:>8.2} ms",
-                t.kept
-            );
-            all.push(serde_json::to_value(&t).expect("plain data"));
+            show("nms  ", bench::nms::time_nms(gpu, count, scene, args.runs)?);
+        }
+    }
+    // YOLOv3's scores at 416 pixels and at 608, few of them above the threshold and many.
+    for count in [851_760, 1_819_440] {
+        for (threshold, name) in [(0.9995, "few"), (0.5, "many")] {
+            show("top_k", bench::nms::time_top_k(gpu, count, threshold, name, args.runs)?);
         }
     }
     Ok(all)

@@ -1,11 +1,13 @@
-//! Times non-maximum suppression, sorting included, on boxes made by formula, so that other programs can be given the same
-//! (`tools/bench_nms.py` does). One pass is everything between handing in the work and holding the kept indices on the host.
+//! Times non-maximum suppression, sorting included, and the choice of the best scores, on numbers made by formula, so that other
+//! programs can be given the same (`tools/bench_nms.py` does). One pass is everything between handing in the work and holding the kept indices on the host.
 
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::graph::{Executable, Graph, Variables};
+use crate::ops::OpRef;
 use crate::ops::add::Add;
 use crate::ops::nms::Nms;
+use crate::ops::top_k::TopK;
 use crate::tensor::{Tensor, TensorType};
 use serde::Serialize;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub struct NmsLine {
     pub scene: &'static str,
     /// Boxes kept.
     pub kept: usize,
+    /// Sum of (place + 1) * (index + 1) over the kept boxes, modulo 2^32: two programs that agree on it kept the same boxes in the same order.
+    pub checksum: u32,
     /// First run, compilation of the kernels included, in milliseconds.
     pub first_ms: f64,
     /// Median of the others, in milliseconds.
@@ -68,31 +72,55 @@ fn scene(name: &str, count: usize) -> (Tensor, Tensor) {
 
 /// Times one scene of `count` boxes over `runs` runs after the first. Fails where the device refuses a tensor.
 pub fn time_nms(gpu: &Gpu, count: usize, name: &'static str, runs: usize) -> Result<NmsLine> {
+    let nms = Nms { iou_threshold: THRESHOLD, max_out: count, grouped: false, counted: false, subgroups: None };
+    let made = scene(name, count);
+    time_op(gpu, (count, name), Arc::new(nms), &[("boxes", &made.0), ("scores", &made.1)], [0, 1], runs)
+}
+
+/// Times the 1000 best of `count` scores above `threshold`, as `time_nms` does.
+pub fn time_top_k(gpu: &Gpu, count: usize, threshold: f32, name: &'static str, runs: usize) -> Result<NmsLine> {
+    let scores = Tensor::f32([1, count], (0..count).map(|i| hash(i, 0)).collect());
+    let top = TopK { k: count.min(1000), threshold: Some(threshold) };
+    time_op(gpu, (count, name), Arc::new(top), &[("scores", &scores)], [1, 2], runs)
+}
+
+/// Times an op whose outputs `[indices, count]` are read back.
+fn time_op(
+    gpu: &Gpu,
+    (boxes, scene): (usize, &'static str),
+    op: OpRef,
+    inputs: &[(&str, &Tensor)],
+    wanted: [usize; 2],
+    runs: usize,
+) -> Result<NmsLine> {
     let mut g = Graph::new();
-    let boxes = g.parameter("boxes", TensorType::f32([1, count, 4]))?;
-    let scores = g.parameter("scores", TensorType::f32([1, count]))?;
+    let variables = Variables::new(gpu);
+    let leaves = inputs.iter().map(|(name, t)| g.parameter(name, t.ty())).collect::<Result<Vec<_>>>()?;
     // What depends on variables alone is computed when they change: a counter makes every run compute everything.
     let turns = g.state("turns", TensorType::f32([1]))?;
     let one = g.constant(Tensor::full([1], 1.0));
     let counted = g.add(Add, &[turns, one])?;
     g.update(turns, counted)?;
-    let nms = Nms { iou_threshold: THRESHOLD, max_out: count, grouped: false, counted: false, subgroups: None };
-    let out = g.named_all("nms", Arc::new(nms), &[boxes, scores])?;
-    let variables = Variables::new(gpu);
-    let made = scene(name, count);
-    variables.set("boxes", &made.0)?;
-    variables.set("scores", &made.1)?;
+    let out = g.named_all("timed", op, &leaves)?;
+    for (name, tensor) in inputs {
+        variables.set(name, tensor)?;
+    }
     let mut exec: Option<Executable> = None;
-    let (mut first_ms, mut times, mut kept) = (0.0, Vec::new(), 0);
+    let (mut first_ms, mut times, mut kept, mut checksum) = (0.0, Vec::new(), 0, 0);
     for i in 0..=runs.max(1) {
         let started = Instant::now();
         let exec = match &mut exec {
             Some(exec) => exec,
-            none => none.insert(Executable::new(&g, &[("keep", out[0]), ("count", out[1])], &variables)?),
+            none => {
+                let named = [("indices", out[wanted[0]]), ("count", out[wanted[1]])];
+                none.insert(Executable::new(&g, &named, &variables)?)
+            }
         };
         let results = exec.run(&[])?.wait()?;
         let ms = started.elapsed().as_secs_f64() * 1e3;
         kept = results["count"].as_i32()[0] as usize;
+        let places = results["indices"].as_i32()[..kept].iter().zip(1u32..);
+        checksum = places.fold(0u32, |sum, (&i, place)| sum.wrapping_add(place.wrapping_mul(i as u32 + 1)));
         if i == 0 {
             first_ms = ms;
         } else {
@@ -100,5 +128,6 @@ pub fn time_nms(gpu: &Gpu, count: usize, name: &'static str, runs: usize) -> Res
         }
     }
     times.sort_by(f64::total_cmp);
-    Ok(NmsLine { boxes: count, scene: name, kept, first_ms, median_ms: times[times.len() / 2], best_ms: times[0] })
+    let (median_ms, best_ms) = (times[times.len() / 2], times[0]);
+    Ok(NmsLine { boxes, scene, kept, checksum, first_ms, median_ms, best_ms })
 }
