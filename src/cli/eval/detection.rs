@@ -1,7 +1,6 @@
 //! `wgvision eval` of detection networks: the twelve numbers of COCO, VOC's average precision by class, precision-recall curves.
 
 use super::EvalArgs;
-use crate::Result;
 use crate::cli::{DeviceArgs, parse_size, train, write_json};
 use crate::data::coco::ResultRow;
 use crate::data::formats::{detection_splits, open_detection};
@@ -16,6 +15,7 @@ use crate::engine::Detector;
 use crate::engine::evaluate_detection::{Detected, detect_all, measured};
 use crate::metrics::coco::CocoNumbers;
 use crate::metrics::voc::{ClassCurve, means, table};
+use crate::{Error, Result};
 use clap::Args;
 use image::DynamicImage;
 use serde::Serialize;
@@ -80,6 +80,7 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
 const SHOWN: usize = 12;
 
 fn illustrate(out: &Path, data: &dyn LabelledPictures, all: &Detected, curves: &[ClassCurve]) -> Result<()> {
+    std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     let classes = data.classes();
     let pr: Vec<PrCurve<'_>> = curves
         .iter()
