@@ -1,9 +1,9 @@
 //! `wgvision convert`: networks of other programs as one self-contained `.safetensors`.
 
 use crate::data::classes::read_names;
-use crate::engine::parameters;
+use crate::data::letterbox::Fit;
+use crate::engine::DetectionModel;
 use crate::models::darknet::Darknet;
-use crate::weights::TensorFile;
 use crate::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub struct ConvertArgs {
     /// Class names, one in each line (default: class 0, class 1, ...).
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
+    /// The network was trained on pictures stretched to its size, as Darknet's best-known fork does by default, and not on letterboxed ones.
+    #[arg(long)]
+    stretch: bool,
     /// Where the model goes.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
@@ -47,10 +50,12 @@ fn darknet(args: &ConvertArgs) -> Result<()> {
         None => network.default_names(),
     };
     network.check_names(args.names.as_deref().unwrap_or(&args.cfg), &classes)?;
-    let names = serde_json::to_string(&classes).expect("plain data");
-    let metadata = parameters::metadata("darknet", [("cfg", network.text().to_string()), ("classes", names)]);
-    let tensors = parameters::export(network.specs(), &weights.tensors);
-    TensorFile { metadata, tensors }.write(&args.out)?;
+    let mut model = DetectionModel::new(network, classes)?;
+    if args.stretch {
+        model.fit = Fit::Stretch;
+    }
+    model.save(&args.out, &weights.tensors)?;
+    let DetectionModel { network, classes, .. } = model;
     println!(
         "{}: {} values from {} bytes, used up; {} pictures seen; {} classes",
         args.out.display(),

@@ -2,6 +2,7 @@
 //! network, the class names and the input's size.
 
 use super::parameters;
+use crate::data::letterbox::Fit;
 use crate::detection::decode::decode;
 use crate::graph::{Graph, Variables};
 use crate::models::darknet::Darknet;
@@ -23,6 +24,8 @@ pub struct DetectionModel {
     pub classes: Vec<String>,
     /// Height and width of its input.
     pub size: [usize; 2],
+    /// How pictures are brought to that size.
+    pub fit: Fit,
 }
 
 /// The value of the metadata key `architecture`.
@@ -43,15 +46,16 @@ impl DetectionModel {
             let n = network.channels();
             return Err(Error::Usage(format!("the network reads {n} channels, but pictures have 3")));
         }
-        Ok(Self { size: network.size(), network, classes })
+        Ok(Self { size: network.size(), network, classes, fit: Fit::default() })
     }
 
     /// The metadata of its file.
     pub fn metadata(&self) -> BTreeMap<String, String> {
-        let json = |value: &[String]| serde_json::to_string(value).expect("plain data");
-        let size = serde_json::to_string(&self.size).expect("plain data");
-        let more = [("cfg", self.network.text().to_string()), ("classes", json(&self.classes)), ("size", size)];
-        parameters::metadata(ARCHITECTURE, more)
+        let [size, fit] =
+            [serde_json::to_string(&self.size), serde_json::to_string(&self.fit)].map(|t| t.expect("plain data"));
+        let classes = serde_json::to_string(&self.classes).expect("plain data");
+        let cfg = self.network.text().to_string();
+        parameters::metadata(ARCHITECTURE, [("cfg", cfg), ("classes", classes), ("size", size), ("fit", fit)])
     }
 
     /// Reads everything but the weights from a file's metadata. Fails when the file is no detection model.
@@ -62,6 +66,9 @@ impl DetectionModel {
         let mut model = Self::new(network, classes).map_err(|e| Error::file(path, e.to_string()))?;
         if file.metadata.contains_key("size") {
             model.size = parameters::from_json(path, file, "size")?;
+        }
+        if file.metadata.contains_key("fit") {
+            model.fit = parameters::from_json(path, file, "fit")?;
         }
         Ok(model)
     }

@@ -94,7 +94,7 @@ impl Detector {
         let mut placements = Vec::with_capacity(pictures.len());
         for picture in pictures {
             let size = [picture.height() as usize, picture.width() as usize];
-            let placement = Placement::letterbox(size, [h, w]);
+            let placement = Placement::new(self.model.fit, size, [h, w]);
             data.extend(placement.image(picture));
             placements.push((placement, size));
         }

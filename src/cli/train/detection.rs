@@ -31,9 +31,18 @@ pub struct DetectionArgs {
     /// Train at sizes around the network's own, another every ten batches.
     #[arg(long)]
     multi_scale: bool,
+    /// Stretch pictures to the network's size instead of letterboxing them.
+    #[arg(long)]
+    stretch: bool,
     /// Boxes of a picture there is room for (default: as many as the fullest training picture has).
     #[arg(long, value_name = "N")]
     capacity: Option<usize>,
+}
+
+impl DetectionArgs {
+    fn fit(&self) -> Fit {
+        if self.stretch { Fit::Stretch } else { Fit::Letterbox }
+    }
 }
 
 /// Labelled pictures of any kind.
@@ -69,7 +78,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     );
     let train = CachedLabelled::new(train, CACHE);
     let source =
-        DetectionSource { pictures: train, size: run.model.size, fit: Fit::Letterbox, capacity, augment, multi_scale };
+        DetectionSource { pictures: train, size: run.model.size, fit: run.model.fit, capacity, augment, multi_scale };
     let mut progress = Bars::new(run.settings.steps);
     let done = run.train(&gpu, source, &CachedLabelled::new(val, CACHE), &args.out, args.resume, &mut progress)?;
     progress.finish();
@@ -137,6 +146,7 @@ fn network(args: &TrainArgs, train: &Pictures) -> Result<(DetectionModel, BTreeM
         other => other,
     })?;
     model.size = args.size.unwrap_or(model.size);
+    model.fit = args.detection.fit();
     Ok((model, BTreeMap::new()))
 }
 
@@ -148,7 +158,7 @@ fn built_in(args: &TrainArgs, name: &str, train: &Pictures) -> Result<Darknet> {
         _ if count == 0 => None,
         "default" => None,
         "fit" => {
-            let found = fit(&shapes(train, Fit::Letterbox, size)?, count, args.seed)?;
+            let found = fit(&shapes(train, args.detection.fit(), size)?, count, args.seed)?;
             let line: Vec<String> = found.shapes.iter().map(|[w, h]| format!("{w:.0},{h:.0}")).collect();
             eprintln!("anchors {} fitted to {} boxes, mean IoU {:.3}", line.join(" "), found.boxes, found.mean_iou);
             Some(found.shapes)
