@@ -394,7 +394,7 @@ fn a_damaged_cfg_is_read_or_refused_in_one_line() {
                 0 => drop(damaged.remove(at)),
                 1 => damaged.truncate(at.max(2)),
                 2 => damaged[at] = damaged[at].split('=').next().unwrap_or_default().to_string() + "=",
-                3 => damaged[at].push_str(&rng.pick(&["0", "-1", "99", "999999999", "e9", ",", "]", "\u{fffd}"])),
+                3 => damaged[at].push_str(rng.pick(&["0", "-1", "99", "999999999", "e9", ",", "]", "\u{fffd}"])),
                 _ => {
                     let other = rng.range(0, damaged.len() - 1);
                     damaged.swap(at, other);
