@@ -109,7 +109,7 @@ fn train(
     resume: bool,
 ) -> (DetectionOutcome, BTreeMap<String, Tensor>) {
     let augment = DetectionAugment { flip_x: true, jitter: 0.1, mosaic: 0.3, ..Default::default() };
-    let multi_scale = scales.then(|| MultiScale { least: 1.0, most: 1.5, every: 3, seed: 1 });
+    let multi_scale = scales.then_some(MultiScale { least: 1.0, most: 1.5, every: 3, seed: 1 });
     let source = DetectionSource {
         pictures: blocks(24),
         size: [64, 64],

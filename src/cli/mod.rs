@@ -2,6 +2,7 @@
 
 mod anchors;
 mod bench;
+mod built_in;
 mod convert;
 mod demo;
 mod detect;

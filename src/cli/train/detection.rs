@@ -1,7 +1,7 @@
 //! `wgvision train --arch yolo-micro` and the other detectors.
 
 use super::{Bars, CACHE, TrainArgs, parse};
-use crate::cli::DeviceArgs;
+use crate::cli::{DeviceArgs, built_in};
 use crate::data::anchors::{fit, shapes};
 use crate::data::cache::CachedLabelled;
 use crate::data::detection::{DetectionSource, MultiScale};
@@ -9,8 +9,6 @@ use crate::data::formats::{detection_splits, open_detection};
 use crate::data::jitter::DetectionAugment;
 use crate::data::labelled::LabelledPictures;
 use crate::data::letterbox::Fit;
-use crate::data::plates::PlateScenes;
-use crate::data::scenes::SceneConfig;
 use crate::engine::DetectionModel;
 use crate::engine::train_detection::DetectionRun;
 use crate::models::darknet::{BuiltinArgs, Darknet, builtin};
@@ -47,9 +45,6 @@ impl DetectionArgs {
 
 /// Labelled pictures of any kind.
 type Pictures = Box<dyn LabelledPictures>;
-
-/// The value of `--data` for generated streets with licence plates.
-const BUILT_IN: &str = "builtin:plates";
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let (train, val) = data(args)?;
@@ -94,9 +89,11 @@ fn usual_augment() -> DetectionAugment {
 
 /// The pictures to train on, and those to validate on.
 fn data(args: &TrainArgs) -> Result<(Pictures, Pictures)> {
-    if args.data.as_os_str() == BUILT_IN {
-        let streets = |first, count| Box::new(PlateScenes::new(args.seed, first, count, SceneConfig::default(), 12.0));
-        return Ok((streets(0, 1600), streets(1 << 20, 64)));
+    if built_in::is(&args.data) {
+        return Ok((
+            Box::new(built_in::plates(args.seed, 0, 1600)),
+            Box::new(built_in::plates(args.seed, 1 << 20, 64)),
+        ));
     }
     let names = (!args.names.is_empty()).then_some(&args.names[..]);
     let there = detection_splits(&args.data);

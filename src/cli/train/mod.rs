@@ -23,7 +23,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Labelled pictures. unet: a folder with images/SPLIT and masks/SPLIT. Detectors: a VOC folder, YOLO labels with data.yaml,
-    /// or COCO JSON.
+    /// COCO JSON, or `builtin:plates` for generated streets.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Other pictures to validate on (default: the data's `val` split).
