@@ -37,25 +37,25 @@ pub struct DetectArgs {
     #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
     /// Only detections with a larger score, 0 to 1.
-    #[arg(long, value_name = "S", default_value_t = Select::default().score_threshold)]
+    #[arg(long, value_name = "S", default_value_t = Select::default().score_threshold, value_parser = cli::parse_share::<f32>)]
     score: f32,
     /// Of two boxes of a class that overlap by more, only the better one stays.
-    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold)]
+    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold, value_parser = cli::parse_share::<f64>)]
     iou: f64,
     /// Most detections in a picture.
-    #[arg(long, value_name = "N", default_value_t = Select::default().max_detections)]
+    #[arg(long, value_name = "N", default_value_t = Select::default().max_detections, value_parser = parse_most)]
     max: usize,
     /// Boxes suppress each other whatever their classes.
     #[arg(long)]
     class_agnostic: bool,
     /// Weaken overlapping boxes by a Gaussian of this width instead of dropping them (soft-NMS), e.g. 0.5.
-    #[arg(long, value_name = "SIGMA")]
+    #[arg(long, value_name = "SIGMA", value_parser = parse_width)]
     soft: Option<f32>,
 }
 
 pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
     let pictures = pictures(&args.paths)?;
-    let select = selection(args)?;
+    let select = selection(args);
     let gpu = device.open()?;
     let mut detector = Detector::load_on(&gpu, &args.model)?.with_selection(select).with_precision(args.precision);
     if let Some(size) = args.size {
@@ -65,7 +65,7 @@ pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
     let categories: Vec<u64> = (1..=classes.len() as u64).collect();
     let bar = cli::train::bar(pictures.len() as u64, "pictures");
     let mut results: Vec<ResultRow> = Vec::new();
-    for (id, path) in pictures.iter().enumerate() {
+    let mut each = |id: usize, path: &Path| -> Result<()> {
         let picture = read_picture(path)?;
         let found = detector.detect(&picture)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -74,6 +74,15 @@ pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
         write_picture(&file, &DynamicImage::ImageRgb8(detections(&picture, &found, &classes)))?;
         bar.suspend(|| println!("{}: {}", path.display(), told(&found, &classes)));
         bar.inc(1);
+        Ok(())
+    };
+    for (id, path) in pictures.iter().enumerate() {
+        if let Err(e) = each(id, path) {
+            bar.finish_and_clear();
+            let unwritten = if args.json.is_some() { "; no JSON is written" } else { "" };
+            println!("{id} of {} pictures annotated in {}{unwritten}", pictures.len(), args.out.display());
+            return Err(e);
+        }
     }
     bar.finish_and_clear();
     println!("{} pictures annotated in {}", pictures.len(), args.out.display());
@@ -83,24 +92,27 @@ pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
     }
 }
 
-fn selection(args: &DetectArgs) -> Result<Select> {
-    let share = |name: &str, v: f64| match (0.0..=1.0).contains(&v) {
-        true => Ok(()),
-        false => Err(Error::Usage(format!("--{name} must be between 0 and 1, got {v}"))),
-    };
-    share("score", args.score.into())?;
-    share("iou", args.iou)?;
-    if !(1..=100_000).contains(&args.max) {
-        return Err(Error::Usage(format!("--max must be between 1 and 100000, got {}", args.max)));
-    }
-    Ok(Select {
+fn selection(args: &DetectArgs) -> Select {
+    Select {
         score_threshold: args.score,
         iou_threshold: args.iou,
         max_detections: args.max,
         candidates: Select::default().candidates.max(args.max),
         class_agnostic: args.class_agnostic,
         soft: args.soft.map(|sigma| Decay::Gaussian { sigma }),
-    })
+    }
+}
+
+/// A number of detections that the device's sorting has room for.
+fn parse_most(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| (1..=100_000).contains(n));
+    number.ok_or_else(|| format!("'{text}' is no whole number from 1 to 100000"))
+}
+
+/// The width of a Gaussian.
+fn parse_width(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|v: &f32| *v > 0.0 && v.is_finite());
+    number.ok_or_else(|| format!("'{text}' is no number above 0"))
 }
 
 /// Picture files, those in folders included.

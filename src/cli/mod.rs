@@ -18,6 +18,7 @@ use crate::Result;
 use crate::gpu::{Gpu, Options};
 use crate::models::darknet::{BuiltinArgs, Darknet, NAMES, builtin};
 use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Detection and segmentation networks on any GPU, without CUDA.
@@ -118,6 +119,7 @@ fn start_logging(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_writer(std::io::stderr)
         .init();
@@ -152,6 +154,12 @@ fn write_json(path: &std::path::Path, value: &impl serde::Serialize) -> Result<(
     let mut text = serde_json::to_string_pretty(value).expect("plain data");
     text.push('\n');
     crate::weights::write_atomically(path, text.as_bytes())
+}
+
+/// A number from 0 to 1.
+fn parse_share<T: std::str::FromStr + Copy + Into<f64>>(text: &str) -> std::result::Result<T, String> {
+    let number = text.parse().ok().filter(|v: &T| (0.0..=1.0).contains(&(*v).into()));
+    number.ok_or_else(|| format!("'{text}' is no number from 0 to 1"))
 }
 
 /// `512` or `480x640` (height x width).

@@ -52,7 +52,7 @@ pub fn fit(shapes: &[Shape], count: usize, seed: u64) -> Result<Anchors> {
     different.dedup();
     if count == 0 || different.len() < count {
         return Err(Error::Usage(format!(
-            "{count} anchors cannot be fitted to {} different box shapes",
+            "{count} anchors cannot be fitted to {} different box shapes; ask for fewer, or train with --anchors default",
             different.len()
         )));
     }

@@ -57,7 +57,7 @@ impl LabelledFiles {
             let list: Vec<String> = missing.iter().map(|(name, n)| format!("'{name}' ({n} boxes)")).collect();
             return Err(Error::Usage(format!(
                 "the labels have {} which the classes {} do not; a class map can rename or leave out",
-                list.join(", "),
+                shortened(&list),
                 shortened(wanted)
             )));
         }
@@ -123,7 +123,7 @@ impl LabelledFiles {
 }
 
 /// A list of names for a message.
-fn shortened(names: &[String]) -> String {
+pub fn shortened(names: &[String]) -> String {
     match names {
         [] => "none".into(),
         _ if names.len() <= 8 => names.join(", "),

@@ -9,6 +9,7 @@ pub mod coco;
 pub mod detection;
 pub mod formats;
 pub mod jitter;
+mod jpeg;
 pub mod labelled;
 pub mod letterbox;
 pub mod loader;

@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
+use super::jpeg::is_whole;
 use super::palette::read_indices;
 use crate::{Error, Result};
 
@@ -88,8 +89,14 @@ pub fn write_mask(path: impl AsRef<Path>, mask: &[u8], size: [usize; 2], binary:
 }
 
 fn decode(path: &Path) -> Result<DynamicImage> {
-    let mut decoder = open(path)?.into_decoder().map_err(|e| undecodable(path, &e))?;
+    let reader = open(path)?;
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let mut decoder = reader.into_decoder().map_err(|e| undecodable(path, &e))?;
     check_size(path, decoder.dimensions())?;
+    // Other formats' decoders notice it themselves.
+    if is_jpeg && !is_whole(&std::fs::read(path).map_err(|e| Error::io(path, e))?) {
+        return Err(cut_short(path));
+    }
     let mut limits = image::Limits::default();
     // Eight bytes hold a pixel of the widest format; the rest is the decoder's own working memory.
     limits.max_alloc = Some(8 * MAX_PIXELS + (64 << 20));
@@ -131,16 +138,20 @@ pub(super) fn too_large(path: &Path, claim: &str) -> Error {
     )
 }
 
+fn cut_short(path: &Path) -> Error {
+    Error::picture(path, format!("the picture is cut short; {CURE}"))
+}
+
+/// What helps against a damaged file.
+const CURE: &str = "copy it again or remove it";
+
 fn undecodable(path: &Path, error: &ImageError) -> Error {
-    let cure = "copy it again or remove it";
     let text = error.to_string().replace('\n', " ");
     match error {
-        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Error::picture(path, format!("the picture is cut short; {cure}"))
-        }
+        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => cut_short(path),
         ImageError::Unsupported(_) => Error::picture(path, format!("cannot be read ({text}); convert it to 8-bit PNG")),
         ImageError::Limits(_) => too_large(path, "far too many"),
-        _ => Error::picture(path, format!("does not decode ({text}); {cure}")),
+        _ => Error::picture(path, format!("does not decode ({text}); {CURE}")),
     }
 }
 

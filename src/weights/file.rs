@@ -21,7 +21,11 @@ impl TensorFile {
     /// safetensors, or of another element type; memory use is bounded by the file's size.
     pub fn read(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+        let facts = file.metadata().map_err(|e| Error::io(path, e))?;
+        if facts.is_dir() {
+            return Err(Error::file(path, "is a folder where a safetensors file is expected"));
+        }
+        let length = facts.len();
         if length < 8 {
             return Err(Error::file(path, format!("is {length} bytes long, too short for a safetensors file")));
         }

@@ -1,7 +1,7 @@
 //! `wgvision eval` of detection networks: the twelve numbers of COCO, VOC's average precision by class, precision-recall curves.
 
 use super::EvalArgs;
-use crate::cli::{DeviceArgs, built_in, parse_size, train, write_json};
+use crate::cli::{DeviceArgs, built_in, parse_share, parse_size, train, write_json};
 use crate::data::coco::ResultRow;
 use crate::data::formats::{detection_splits, open_detection};
 use crate::data::labelled::LabelledPictures;
@@ -32,7 +32,7 @@ pub struct DetectionArgs {
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<[usize; 2]>,
     /// Of two boxes of a class that overlap by more, only the better one stays.
-    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold)]
+    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold, value_parser = parse_share::<f64>)]
     iou: f64,
 }
 
@@ -73,12 +73,15 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     println!("{} pictures{}", data.len(), split.map_or(String::new(), |s| format!(" of the split '{s}'")));
     println!("\nat an IoU of 0.5, as Pascal VOC measures it\n{}", table(&curves, &classes));
     println!("as COCO measures it: what, IoU, area, detections\n{coco}");
-    if let Some(out) = &own.out {
-        illustrate(out, &data, &all, &curves)?;
+    if let Some(path) = &args.json {
+        let [voc_ap11, voc_ap] = means(&curves);
+        let numbers = Numbers { pictures: data.len(), classes: &classes, coco, voc_ap, voc_ap11, curves: &curves };
+        write_json(path, &numbers)?;
     }
-    let Some(path) = &args.json else { return Ok(()) };
-    let [voc_ap11, voc_ap] = means(&curves);
-    write_json(path, &Numbers { pictures: data.len(), classes: &classes, coco, voc_ap, voc_ap11, curves: &curves })
+    match &own.out {
+        Some(out) => illustrate(out, &data, &all, &curves),
+        None => Ok(()),
+    }
 }
 
 /// Pictures to look at.

@@ -87,6 +87,9 @@ fn usual_augment() -> DetectionAugment {
     DetectionAugment { hue: 0.03, saturation: 1.3, exposure: 1.3, ..mild }
 }
 
+/// The share of the pictures that are validated on where the data do not say which.
+const SET_ASIDE: f64 = 0.1;
+
 /// The pictures to train on, and those to validate on.
 fn data(args: &TrainArgs) -> Result<(Pictures, Pictures)> {
     if built_in::is(&args.data) {
@@ -109,8 +112,15 @@ fn data(args: &TrainArgs) -> Result<(Pictures, Pictures)> {
         }
         (None, Some(split)) => open_detection(&args.data, Some(split), Some(&classes))?,
         (None, None) => {
-            let (train, val) = train.divide(0.9, args.seed);
-            eprintln!("no split 'val': {} pictures in every ten are set aside to validate on", 1);
+            let (train, val) = train.divide(SET_ASIDE, args.seed);
+            if train.is_empty() {
+                return Err(Error::file(&args.data, "one picture cannot be trained on and validated on; give --val"));
+            }
+            eprintln!(
+                "no split 'val': {} of {} pictures are set aside to validate on",
+                val.len(),
+                train.len() + val.len()
+            );
             return Ok((Box::new(train), Box::new(val)));
         }
     };
