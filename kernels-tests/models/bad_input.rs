@@ -13,7 +13,7 @@ use wgvision::tensor::Tensor;
 use wgvision::weights::TensorFile;
 
 /// Runs the program and returns its only line on stderr. Panics unless the exit status is `status` and nothing panicked.
-fn complaint(status: i32, args: &[&str]) -> String {
+pub fn complaint(status: i32, args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_wgvision"))
         .args(args)
         .env("WGVISION_PIPELINE_CACHE", "0")
@@ -28,13 +28,15 @@ fn complaint(status: i32, args: &[&str]) -> String {
     errors[0].to_string()
 }
 
-fn says(line: &str, words: &[&str]) {
+/// Fails unless each of the words is in the line.
+pub fn says(line: &str, words: &[&str]) {
     for word in words {
         assert!(line.contains(word), "'{word}' is not in: {line}");
     }
 }
 
-fn text(path: &Path) -> &str {
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("plain path")
 }
 

@@ -1,9 +1,8 @@
 //! `wgvision anchors`: anchor boxes fitted to a data set, as a cfg wants them.
 
-use super::parse_size;
+use super::{labelled, parse_size};
 use crate::Result;
 use crate::data::anchors::{Anchors, fit, shapes};
-use crate::data::formats::open_detection;
 use crate::data::letterbox::Fit;
 use clap::Args;
 use std::path::PathBuf;
@@ -22,6 +21,9 @@ pub struct AnchorsArgs {
     /// Which split (default: all there is).
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
+    /// What the labels' classes are to be called, as JSON: {"bus": "vehicle", "car": "vehicle", "kite": null}; null leaves boxes out.
+    #[arg(long, value_name = "FILE")]
+    class_map: Option<PathBuf>,
     /// The network gets pictures stretched to its size, not letterboxed.
     #[arg(long)]
     stretch: bool,
@@ -31,7 +33,7 @@ pub struct AnchorsArgs {
 }
 
 pub fn run(args: &AnchorsArgs) -> Result<()> {
-    let (files, report) = open_detection(&args.data, args.split.as_deref(), None)?;
+    let (files, report) = labelled(&args.data, args.split.as_deref(), None, args.class_map.as_deref())?;
     println!("{report}");
     let way = if args.stretch { Fit::Stretch } else { Fit::Letterbox };
     let found = fit(&shapes(&files, way, args.size)?, args.count, args.seed)?;

@@ -15,10 +15,14 @@ mod summary;
 mod train;
 
 use crate::Result;
+use crate::data::classes::read_class_map;
+use crate::data::formats::open_detection;
+use crate::data::labelled::{LabelledFiles, LabelledPictures, Report};
 use crate::gpu::{Gpu, Options};
 use crate::models::darknet::{BuiltinArgs, Darknet, NAMES, builtin};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Detection and segmentation networks on any GPU, without CUDA.
@@ -128,7 +132,7 @@ fn start_logging(verbose: u8) {
 /// A built-in detector by name, or one from a `.cfg` file.
 fn darknet(name: &str, classes: Option<usize>, size: Option<[usize; 2]>) -> Result<Darknet> {
     if name.ends_with(".cfg") {
-        return Darknet::read(std::path::Path::new(name));
+        return Darknet::read(Path::new(name));
     }
     let Some(mut args) = BuiltinArgs::published(name) else {
         let names = NAMES.join(", ");
@@ -138,6 +142,24 @@ fn darknet(name: &str, classes: Option<usize>, size: Option<[usize; 2]>) -> Resu
     args.classes = classes.unwrap_or(args.classes);
     args.size = size.unwrap_or(args.size);
     builtin(name, &args)
+}
+
+/// Labelled pictures for a detector, with the classes called as the file of a class map says.
+fn labelled(
+    path: &Path,
+    split: Option<&str>,
+    classes: Option<&[String]>,
+    map: Option<&Path>,
+) -> Result<(LabelledFiles, Report)> {
+    let Some(map) = map else { return open_detection(path, split, classes) };
+    let (files, report) = open_detection(path, split, None)?;
+    let mut map = read_class_map(map)?;
+    if classes.is_some() {
+        // A validation split need not have every class of the training split.
+        map.retain(|name, _| files.classes().contains(name));
+    }
+    let files = files.renamed(&map)?;
+    Ok((if let Some(classes) = classes { files.with_classes(classes)? } else { files }, report))
 }
 
 /// Reads a JSON argument: the text itself, or `@file`.
@@ -150,7 +172,7 @@ fn json_argument(text: &str) -> Result<serde_json::Value> {
 }
 
 /// Writes pretty JSON to a file, whole or not at all.
-fn write_json(path: &std::path::Path, value: &impl serde::Serialize) -> Result<()> {
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).expect("plain data");
     text.push('\n');
     crate::weights::write_atomically(path, text.as_bytes())

@@ -17,18 +17,22 @@ pub fn export(specs: &[ParameterSpec], values: &BTreeMap<String, Tensor>) -> BTr
 /// Sets every parameter from the file at `path`. Fails on missing, extra or ill-shaped tensors.
 pub fn import(path: &Path, file: &TensorFile, specs: &[ParameterSpec], variables: &Variables) -> Result<()> {
     for spec in specs {
-        let stored = file.get(path, &spec.name)?;
-        let value = spec.layout.import(stored);
-        if value.ty() != spec.ty {
-            let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
-            return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
-        }
-        variables.set(&spec.name, &value)?;
+        variables.set(&spec.name, &value(path, file, spec)?)?;
     }
     match file.tensors.keys().find(|name| !specs.iter().any(|s| s.name == **name)) {
         Some(extra) => Err(Error::file(path, format!("has a tensor '{extra}' that the network does not know"))),
         None => Ok(()),
     }
+}
+
+/// A parameter's value in the device's layout. Fails where it is missing or ill-shaped.
+pub fn value(path: &Path, file: &TensorFile, spec: &ParameterSpec) -> Result<Tensor> {
+    let stored = file.get(path, &spec.name)?;
+    let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
+    if stored.ty() != want {
+        return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
+    }
+    Ok(spec.layout.import(stored))
 }
 
 /// The metadata of a model file: architecture, who wrote it, and what else the model says of itself.

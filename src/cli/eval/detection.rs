@@ -1,9 +1,10 @@
 //! `wgvision eval` of detection networks: the twelve numbers of COCO, VOC's average precision by class, precision-recall curves.
 
 use super::EvalArgs;
-use crate::cli::{DeviceArgs, built_in, parse_share, parse_size, train, write_json};
+use crate::cli::{DeviceArgs, built_in, labelled, parse_share, parse_size, train, write_json};
+use crate::data::classes::shortened;
 use crate::data::coco::ResultRow;
-use crate::data::formats::{detection_splits, open_detection};
+use crate::data::formats::detection_splits;
 use crate::data::labelled::LabelledPictures;
 use crate::data::picture::write_picture;
 use crate::detection::Detection;
@@ -31,6 +32,9 @@ pub struct DetectionArgs {
     /// Height and width of the network's input (default: the model's own).
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<[usize; 2]>,
+    /// What the labels' classes are to be called, as JSON: {"bus": "vehicle", "car": "vehicle", "kite": null}; null leaves boxes out.
+    #[arg(long, value_name = "FILE")]
+    class_map: Option<PathBuf>,
     /// Of two boxes of a class that overlap by more, only the better one stays.
     #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold, value_parser = parse_share::<f64>)]
     iou: f64,
@@ -59,9 +63,14 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     let classes = detector.model().classes.clone();
     let split = super::split(args, &detection_splits(&args.data));
     let data: Box<dyn LabelledPictures> = if built_in::is(&args.data) {
-        Box::new(built_in::plates(1, 2 << 20, 100))
+        let plates = built_in::plates(1, 2 << 20, 100);
+        if plates.classes() != classes {
+            let (theirs, own) = (plates.classes().join(", "), shortened(&classes));
+            return Err(Error::file(&args.model, format!("knows the classes {own}; the streets have {theirs}")));
+        }
+        Box::new(plates)
     } else {
-        let (data, report) = open_detection(&args.data, split.as_deref(), Some(&classes))?;
+        let (data, report) = labelled(&args.data, split.as_deref(), Some(&classes), own.class_map.as_deref())?;
         eprintln!("{report}");
         Box::new(data)
     };

@@ -1,23 +1,24 @@
 //! `wgvision train --arch yolo-micro` and the other detectors.
 
 use super::{Bars, CACHE, TrainArgs, parse};
-use crate::cli::{DeviceArgs, built_in};
+use crate::cli::{DeviceArgs, built_in, labelled};
 use crate::data::anchors::{fit, shapes};
 use crate::data::cache::CachedLabelled;
+use crate::data::classes::{find_class, shortened};
 use crate::data::detection::{DetectionSource, MultiScale};
-use crate::data::formats::{detection_splits, open_detection};
+use crate::data::formats::detection_splits;
 use crate::data::jitter::DetectionAugment;
 use crate::data::labelled::LabelledPictures;
 use crate::data::letterbox::Fit;
-use crate::engine::DetectionModel;
 use crate::engine::train_detection::DetectionRun;
+use crate::engine::{DetectionModel, parameters};
 use crate::models::darknet::{BuiltinArgs, Darknet, builtin};
 use crate::tensor::Tensor;
 use crate::weights::TensorFile;
 use crate::{Error, Result};
 use clap::Args;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What only detection networks take.
 #[derive(Args)]
@@ -32,6 +33,9 @@ pub struct DetectionArgs {
     /// Stretch pictures to the network's size instead of letterboxing them.
     #[arg(long)]
     stretch: bool,
+    /// What the labels' classes are to be called, as JSON: {"bus": "vehicle", "car": "vehicle", "kite": null}; null leaves boxes out.
+    #[arg(long, value_name = "FILE")]
+    class_map: Option<PathBuf>,
     /// Boxes of a picture there is room for (default: as many as the fullest training picture has).
     #[arg(long, value_name = "N")]
     capacity: Option<usize>,
@@ -47,8 +51,12 @@ impl DetectionArgs {
 type Pictures = Box<dyn LabelledPictures>;
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
-    let (train, val) = data(args)?;
-    let (model, start) = network(args, &train)?;
+    let given = args.model.as_deref().map(Given::read).transpose()?;
+    let (train, val) = data(args, given.as_ref())?;
+    let (model, start) = match given {
+        Some(given) => go_on(args, given, train.classes())?,
+        None => (new_network(args, &train)?, BTreeMap::new()),
+    };
     let augment = match &args.augment {
         Some(text) => parse("--augment", text)?,
         None => usual_augment(),
@@ -91,26 +99,32 @@ fn usual_augment() -> DetectionAugment {
 const SET_ASIDE: f64 = 0.1;
 
 /// The pictures to train on, and those to validate on.
-fn data(args: &TrainArgs) -> Result<(Pictures, Pictures)> {
+fn data(args: &TrainArgs, given: Option<&Given>) -> Result<(Pictures, Pictures)> {
     if built_in::is(&args.data) {
         return Ok((
             Box::new(built_in::plates(args.seed, 0, 1600)),
             Box::new(built_in::plates(args.seed, 1 << 20, 64)),
         ));
     }
+    let map = args.detection.class_map.as_deref();
     let names = (!args.names.is_empty()).then_some(&args.names[..]);
     let there = detection_splits(&args.data);
     let named = |name: &str| there.iter().any(|s| s == name).then(|| name.to_string());
-    let (train, report) = open_detection(&args.data, named("train").as_deref(), names)?;
+    let (mut train, report) = labelled(&args.data, named("train").as_deref(), names, map)?;
     eprintln!("{report}");
+    if let (None, Some(given)) = (names, given)
+        && train.classes().iter().all(|name| find_class(&given.model.classes, name).is_some())
+    {
+        train = train.with_classes(&given.model.classes)?;
+    }
     let classes = train.classes().to_vec();
     let validation = named("val").or_else(|| named("valid"));
     let val = match (&args.val, &validation) {
         (Some(path), _) => {
             let split = detection_splits(path).into_iter().find(|s| s == "val" || s == "valid");
-            open_detection(path, split.as_deref(), Some(&classes))?
+            labelled(path, split.as_deref(), Some(&classes), map)?
         }
-        (None, Some(split)) => open_detection(&args.data, Some(split), Some(&classes))?,
+        (None, Some(split)) => labelled(&args.data, Some(split), Some(&classes), map)?,
         (None, None) => {
             let (train, val) = train.divide(SET_ASIDE, args.seed);
             if train.is_empty() {
@@ -128,21 +142,47 @@ fn data(args: &TrainArgs) -> Result<(Pictures, Pictures)> {
     Ok((Box::new(train), Box::new(val.0)))
 }
 
-/// The network, and weights to start from by name.
-fn network(args: &TrainArgs, train: &Pictures) -> Result<(DetectionModel, BTreeMap<String, Tensor>)> {
-    let classes = train.classes().to_vec();
-    if let Some(path) = &args.model {
+/// A trained detector to go on from.
+struct Given {
+    path: PathBuf,
+    file: TensorFile,
+    model: DetectionModel,
+}
+
+impl Given {
+    fn read(path: &Path) -> Result<Self> {
         let file = TensorFile::read(path)?;
-        let mut model = DetectionModel::from_metadata(path, &file)?;
-        if model.classes != classes {
-            let (own, data) = (model.classes.join(", "), classes.join(", "));
-            return Err(Error::file(path, format!("knows the classes {own}; the data has {data}")));
-        }
-        model.size = args.size.unwrap_or(model.size);
-        let import = |s: &crate::nn::ParameterSpec| Ok((s.name.clone(), s.layout.import(file.get(path, &s.name)?)));
-        let start = model.specs().iter().map(import).collect::<Result<_>>()?;
-        return Ok((model, start));
+        let model = DetectionModel::from_metadata(path, &file)?;
+        Ok(Self { path: path.to_path_buf(), file, model })
     }
+}
+
+/// The given network, with new heads where the data have other classes, and the weights that still fit.
+fn go_on(args: &TrainArgs, given: Given, classes: &[String]) -> Result<(DetectionModel, BTreeMap<String, Tensor>)> {
+    let Given { path, file, model: old } = given;
+    let size = args.size.unwrap_or(old.size);
+    let mut model = DetectionModel { size, classes: classes.to_vec(), ..old.clone() };
+    if old.classes.len() != classes.len() {
+        model.network = old.network.with_classes(classes.len())?;
+    }
+    let mut start = BTreeMap::new();
+    for (was, is) in old.specs().iter().zip(model.specs()) {
+        let value = parameters::value(&path, &file, was)?;
+        if value.ty() == is.ty {
+            start.insert(is.name.clone(), value);
+        }
+    }
+    if old.classes != classes {
+        let (known, now) = (shortened(&old.classes), shortened(classes));
+        let fresh = model.specs().len() - start.len();
+        eprintln!("{} knows {known}; it now learns {now}; {fresh} tensors start at random", path.display());
+    }
+    Ok((model, start))
+}
+
+/// The network of `--arch` for the data's classes.
+fn new_network(args: &TrainArgs, train: &Pictures) -> Result<DetectionModel> {
+    let classes = train.classes().to_vec();
     let name = args.arch.as_deref().expect("clap asks for one of the two");
     let network = if name.ends_with(".cfg") { Darknet::read(Path::new(name))? } else { built_in(args, name, train)? };
     let mut model = DetectionModel::new(network, classes.clone()).map_err(|e| match e {
@@ -154,7 +194,7 @@ fn network(args: &TrainArgs, train: &Pictures) -> Result<(DetectionModel, BTreeM
     })?;
     model.size = args.size.unwrap_or(model.size);
     model.fit = args.detection.fit();
-    Ok((model, BTreeMap::new()))
+    Ok(model)
 }
 
 fn built_in(args: &TrainArgs, name: &str, train: &Pictures) -> Result<Darknet> {

@@ -7,6 +7,7 @@
 //! | `layer.rs`, `head.rs`, `activation.rs` | sections | layers, their values read |
 //! | `build.rs`, `local.rs`, `fit.rs` | layers | nodes of a graph |
 //! | `weights.rs` | bytes | tensors, and back |
+//! | `reclass.rs` | a cfg | the same for other classes |
 //! | `builtin.rs`, `writer.rs` | a name, classes, size, anchors | text |
 //!
 //! Darknet's `[net]` section tells its own trainer how to train; only the size of the input is read of it.
@@ -19,6 +20,7 @@ mod fit;
 mod head;
 pub mod layer;
 mod local;
+mod reclass;
 pub mod weights;
 mod writer;
 
@@ -127,6 +129,11 @@ impl Darknet {
     /// The detection heads in the cfg's order.
     pub fn heads(&self) -> &[Head] {
         &self.heads
+    }
+
+    /// The same network for another number of classes. Fails if the layers before its heads cannot be made wider or narrower.
+    pub fn with_classes(&self, classes: usize) -> Result<Self> {
+        Self::from_text(&self.cfg.path, &reclass::text_for(&self.cfg, &self.layers, classes)?)
     }
 
     /// For each `[yolo]` and `[region]` head that follows a convolution with a bias: its number of anchors and the name of that bias,
