@@ -1,5 +1,5 @@
 //! Builds Darknet networks with random weights, runs each forward and trains it for one step:
-//! `cargo run --release --example darknet_step -- yolov3.cfg yolov1.cfg`.
+//! `cargo run --release --example darknet_step -- yolov3.cfg yolov1`. A name without `.cfg` is a built-in network.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use wgvision::engine::train::TrainSettings;
 use wgvision::engine::train_detection::DetectionRun;
 use wgvision::gpu::Gpu;
 use wgvision::graph::{Executable, Graph, Variables};
-use wgvision::models::darknet::Darknet;
+use wgvision::models::darknet::{BuiltinArgs, Darknet, builtin};
 use wgvision::nn::{Net, initialise};
 use wgvision::optim::Rate;
 use wgvision::tensor::{Tensor, TensorType};
@@ -17,11 +17,14 @@ use wgvision::tensor::{Tensor, TensorType};
 fn main() -> Result<()> {
     let gpu = Gpu::open()?;
     println!("{}", gpu.facts().name);
-    std::env::args().skip(1).try_for_each(|cfg| step(&gpu, Path::new(&cfg)))
+    std::env::args().skip(1).try_for_each(|name| step(&gpu, &name))
 }
 
-fn step(gpu: &Gpu, cfg: &Path) -> Result<()> {
-    let network = Darknet::read(cfg)?;
+fn step(gpu: &Gpu, name: &str) -> Result<()> {
+    let network = match BuiltinArgs::published(name) {
+        Some(args) => builtin(name, &args)?,
+        None => Darknet::read(Path::new(name))?,
+    };
     let model = DetectionModel::new(network.clone(), network.default_names())?;
     let [h, w] = model.size;
     let variables = Variables::new(gpu);
@@ -57,9 +60,8 @@ fn step(gpu: &Gpu, cfg: &Path) -> Result<()> {
     let report = results.report;
     let results = results.wait()?;
     println!(
-        "{}: {} stored values, {w}x{h}; forward {forward_s:.2} s, finite: {finite}; training step {:.2} s, loss {:.3}, \
+        "{name}: {} stored values, {w}x{h}; forward {forward_s:.2} s, finite: {finite}; training step {:.2} s, loss {:.3}, \
          gradient norm {:.3e}; planned memory {} MiB shared, {} MiB resident; {} read-backs and {} waits inside",
-        cfg.display(),
         network.stored_values(),
         started.elapsed().as_secs_f64(),
         results["loss"].scalar(),

@@ -29,9 +29,14 @@ pub fn run(args: &DemoArgs, device: &DeviceArgs) -> Result<()> {
     let done = demo(&gpu, &args.out, args.steps, args.seed, &mut progress)?;
     progress.finish();
     let file = |name: &str| args.out.join(name).display().to_string();
-    println!("Dice of the digits on plates it has never seen: {:.3}\n", done.dice);
+    println!("Dice of the digits on plates it has never seen: {:.3}", done.dice);
+    println!(
+        "Average precision of the plate detector that ships, on streets it has never seen: {:.3}\n",
+        done.plates_ap50
+    );
     println!("  {}   the generated streets, digits marked", file("scenes.png"));
     println!("  {}   what the network finds beside the truth", file("digits.png"));
+    println!("  {}   plates found in streets, and their digits", file("streets.png"));
     println!("  {}   loss and Dice over the steps", file("curves.png"));
     println!("  {}   the model, for `wgvision segment`", file("best.safetensors"));
     println!(
