@@ -1,7 +1,6 @@
 //! Detectors from end to end on drawn pictures: training repeats, resumes and learns without a host round trip; detecting one by one
 //! and together gives the same.
 
-use crate::harness::gpu;
 use image::{Rgb, RgbImage};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +15,7 @@ use wgvision::detection::{BBox, Labelled};
 use wgvision::engine::train::{Silent, TrainSettings};
 use wgvision::engine::train_detection::{DetectionOutcome, DetectionRun};
 use wgvision::engine::{DetectionModel, Detector};
+use wgvision::gpu::Gpu;
 use wgvision::models::darknet::Darknet;
 use wgvision::optim::Rate;
 use wgvision::tensor::Tensor;
@@ -101,7 +101,13 @@ fn run(cfg: &str, steps: u64) -> DetectionRun {
     DetectionRun { model, batch: 4, settings, start: BTreeMap::new() }
 }
 
+/// A device of its own: what other tests read back meanwhile is not counted.
+fn own_gpu() -> Gpu {
+    Gpu::open().unwrap_or_else(|e| panic!("{e}"))
+}
+
 fn train(
+    gpu: &Gpu,
     cfg: &str,
     steps: u64,
     scales: bool,
@@ -118,16 +124,16 @@ fn train(
         augment,
         multi_scale,
     };
-    let done = run(cfg, steps).train(gpu(), source, &blocks(6), out, resume, &mut Silent).unwrap();
+    let done = run(cfg, steps).train(gpu, source, &blocks(6), out, resume, &mut Silent).unwrap();
     (done, TensorFile::read(&out.join("last.safetensors")).unwrap().tensors)
 }
 
 #[test]
 fn training_repeats_bit_for_bit_without_a_round_trip() {
-    let folder = tempfile::tempdir().unwrap();
+    let (gpu, folder) = (&own_gpu(), tempfile::tempdir().unwrap());
     for (name, cfg) in [("v1", YOLOV1), ("v2", YOLOV2), ("v3", YOLO)] {
-        let (first, a) = train(cfg, 12, false, &folder.path().join(format!("{name}a")), false);
-        let (_, b) = train(cfg, 12, false, &folder.path().join(format!("{name}b")), false);
+        let (first, a) = train(gpu, cfg, 12, false, &folder.path().join(format!("{name}a")), false);
+        let (_, b) = train(gpu, cfg, 12, false, &folder.path().join(format!("{name}b")), false);
         assert!(a == b, "{name}: the same seed gave other parameters");
         let report = first.outcome.last_report;
         assert!(report.dispatches > 20 && report.submissions > 0, "{name}: {report:?}");
@@ -137,11 +143,11 @@ fn training_repeats_bit_for_bit_without_a_round_trip() {
 
 #[test]
 fn a_stopped_run_with_changing_sizes_resumes_exactly() {
-    let folder = tempfile::tempdir().unwrap();
+    let (gpu, folder) = (&own_gpu(), tempfile::tempdir().unwrap());
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
-    let (_, expected) = train(YOLO, 20, true, &whole, false);
-    train(YOLO, 10, true, &parts, false);
-    let (_, resumed) = train(YOLO, 20, true, &parts, true);
+    let (_, expected) = train(gpu, YOLO, 20, true, &whole, false);
+    train(gpu, YOLO, 10, true, &parts, false);
+    let (_, resumed) = train(gpu, YOLO, 20, true, &parts, true);
     let differing: Vec<&String> =
         expected.iter().filter(|(n, t)| resumed.get(*n) != Some(*t)).map(|(n, _)| n).collect();
     assert!(differing.is_empty() && expected.len() == resumed.len(), "differ after resuming: {differing:?}");
@@ -151,13 +157,13 @@ fn a_stopped_run_with_changing_sizes_resumes_exactly() {
 
 #[test]
 fn a_small_yolo_learns_and_finds_alone_what_it_finds_together() {
-    let folder = tempfile::tempdir().unwrap();
-    let (done, _) = train(YOLO, 100, false, folder.path(), false);
+    let (gpu, folder) = (&own_gpu(), tempfile::tempdir().unwrap());
+    let (done, _) = train(gpu, YOLO, 100, false, folder.path(), false);
     let (best, _) = done.outcome.best.unwrap();
     assert!(best > 0.4, "mAP@0.5 after 100 steps is {best}");
 
     let select = Select { score_threshold: 0.05, ..Default::default() };
-    let mut detector = Detector::load_on(gpu(), folder.path().join("best.safetensors")).unwrap().with_selection(select);
+    let mut detector = Detector::load_on(gpu, folder.path().join("best.safetensors")).unwrap().with_selection(select);
     let pictures: Vec<_> = (1..4).map(|i| blocks(4).get(i).unwrap()).collect();
     let together = detector.detect_batch(&pictures.iter().map(|p| &p.picture).collect::<Vec<_>>()).unwrap();
     let report = detector.last_report();

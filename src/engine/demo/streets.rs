@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::labelled::LabelledPictures;
 use crate::data::plates::PlateScenes;
 use crate::data::scenes::SceneConfig;
-use crate::detection::select::SHOWN_SCORE;
+use crate::detection::select::Select;
 use crate::detection::{BBox, Detection};
 use crate::draw::boxes::detections;
 use crate::draw::overlay::{Style, overlay};
@@ -20,13 +20,19 @@ use std::path::Path;
 
 /// The detector's weights, trained by `tools/train-plates`.
 static PLATES: &[u8] = include_bytes!("../../../assets/models/plates.safetensors");
-/// Width and height of the streets.
-pub const STREET: [u32; 2] = [640, 480];
+/// Width and height of the streets: large, so that digits can be read on plates whose place is found at half the size.
+const STREET: [u32; 2] = [960, 720];
+/// Width at which they are shown.
+const SHOWN_WIDTH: u32 = 640;
 /// Plates that are narrower than this many pixels cannot be read by anyone, and count neither way.
-const LEAST: f32 = 24.0;
+const LEAST: f32 = 36.0;
 /// Streets it is measured on; the first few are shown.
 const MEASURED: usize = 24;
 const SHOWN: usize = 4;
+/// Least score of a plate that is shown.
+const SURE: f32 = 0.5;
+/// Plates do not overlap each other.
+const OVERLAP: f64 = 0.2;
 
 /// What the detector that ships with the program is worth on streets it was not trained on.
 pub struct Streetwise {
@@ -47,20 +53,24 @@ pub fn plate_detector(gpu: &Gpu) -> Result<Detector> {
 pub fn streets(gpu: &Gpu, segmenter: &mut Segmenter, seed: u64, first: u64, size: [usize; 2]) -> Result<Streetwise> {
     let config = SceneConfig { width: STREET[0], height: STREET[1], letters: 0.0, ..SceneConfig::default() };
     let data = PlateScenes::new(seed, first, MEASURED, config, LEAST);
-    let mut detector = plate_detector(gpu)?.with_selection(measured());
+    let mut detector = plate_detector(gpu)?.with_selection(Select { iou_threshold: OVERLAP, ..measured() });
     let all = detect_all(&mut detector, &data, |_| {})?;
     let [_, ap] = means(&all.voc(1).curves());
+    let sure = |i: usize| all.found[i].iter().copied().filter(|d| d.score > SURE).collect::<Vec<Detection>>();
+    let nearest = |i: usize| sure(i).into_iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area()));
+    // The streets with the nearest plates, where there is something to read.
+    let mut order: Vec<(usize, Detection)> = (0..data.len()).filter_map(|i| Some((i, nearest(i)?))).collect();
+    order.sort_by(|(_, a), (_, b)| b.bbox.area().total_cmp(&a.bbox.area()));
     let mut rows = Vec::new();
-    for i in 0..SHOWN {
+    for (i, nearest) in order.into_iter().take(SHOWN) {
         let street = data.get(i)?;
-        let plates: Vec<Detection> = all.found[i].iter().copied().filter(|d| d.score > SHOWN_SCORE).collect();
+        let plates = sure(i);
         let marked = mark_digits(&street.picture, &plates, segmenter, size)?;
         let boxed = detections(&marked, &plates, data.classes());
-        let mut panels = vec![(street.name.clone(), boxed)];
-        if let Some(best) = plates.iter().max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())) {
-            panels.push(("its nearest plate".to_string(), closer(&marked, &best.bbox)));
-        }
-        rows.push(row(&panels.iter().map(|(name, picture)| (name.as_str(), picture)).collect::<Vec<_>>()));
+        let height = SHOWN_WIDTH * boxed.height() / boxed.width();
+        let boxed = imageops::resize(&boxed, SHOWN_WIDTH, height, imageops::FilterType::CatmullRom);
+        let name = format!("street {}", i + 1);
+        rows.push(row(&[(&name, &boxed), ("its nearest plate", &closer(&marked, &nearest.bbox))]));
     }
     Ok(Streetwise { picture: stack(&rows), ap50: ap.unwrap_or(0.0) })
 }
