@@ -231,6 +231,7 @@ const WITHOUT: &[(&str, &str)] = &[
         "to_half",
         "its numbers are IEEE 754's; kernels-tests/to_half.rs holds all of them against another implementation",
     ),
+    ("detach", "it is a view; kernels-tests/detach.rs differentiates through it"),
     ("keep_finite", "it copies one of two tensors bit for bit; PyTorch has no counterpart to differ from"),
 ];
 

@@ -23,6 +23,7 @@ mod cross_entropy;
 mod darknet_activation;
 mod darknet_reorg;
 mod depth_to_space;
+mod detach;
 mod dice;
 mod dropout;
 mod ema;

@@ -68,14 +68,16 @@ pub struct Selected {
     pub counts: Value,
 }
 
-/// Chooses detections from boxes (N, M, 4) as corners and scores (N, M, C). A box is a candidate once for each class whose score is
-/// above the threshold, as in Darknet. Fails where the shapes do not belong together or a number of `select` makes no sense.
+/// Chooses detections from scores (N, M, C) and boxes as corners, (N, M, 4) or, where each class has a box of its own, (N, M, C, 4). A box is a
+/// candidate once for each class whose score is above the threshold, as in Darknet and torchvision. NaN scores are no candidates. Fails where the
+/// shapes do not belong together or a number of `select` makes no sense.
 pub fn select_detections(graph: &mut Graph, boxes: Value, scores: Value, select: &Select) -> Result<Selected> {
     let (boxes_ty, scores_ty) = (graph.ty(boxes), graph.ty(scores));
     let &[n, m, classes] = &scores_ty.shape[..] else {
         return Err(Error::Graph(format!("scores of boxes are (N, M, classes), got {scores_ty}")));
     };
-    if boxes_ty.shape[..] != [n, m, 4] {
+    let by_class = boxes_ty.shape[..] == [n, m, classes, 4];
+    if !by_class && boxes_ty.shape[..] != [n, m, 4] {
         return Err(Error::Graph(format!("boxes for scores {scores_ty} are ({n}, {m}, 4), got {boxes_ty}")));
     }
     if select.candidates == 0 || select.max_detections == 0 {
@@ -88,30 +90,54 @@ pub fn select_detections(graph: &mut Graph, boxes: Value, scores: Value, select:
         let [best, index, found] = outputs(g.named_all("top_k", Arc::new(top), &[flat])?);
         let split = SplitIndex { divisor: classes };
         let [place, class] = outputs(g.named_all("split_index", Arc::new(split), &[index])?);
-        let candidates = g.named("candidates", GatherRows::default(), &[boxes, place])?;
-        let (grouped, counted, max_out) = (!select.class_agnostic, true, select.max_detections);
-        let mut inputs = vec![candidates, best];
-        inputs.extend(grouped.then_some(class));
-        inputs.push(found);
-        let (keep, scores, counts) = match select.soft {
-            None => {
-                let iou_threshold = select.iou_threshold;
-                let op = Nms { iou_threshold, max_out, grouped, counted, subgroups: None };
-                let [keep, counts] = outputs(g.named_all("nms", Arc::new(op), &inputs)?);
-                (keep, g.named("scores", GatherRows::default(), &[best, keep])?, counts)
-            }
-            Some(decay) => {
-                let op = SoftNms { decay, score_threshold: select.score_threshold, max_out, grouped, counted };
-                let [keep, scores, counts] = outputs(g.named_all("soft_nms", Arc::new(op), &inputs)?);
-                (keep, scores, counts)
+        let candidates = match by_class {
+            false => g.named("candidates", GatherRows::default(), &[boxes, place])?,
+            true => {
+                let boxes = g.add(Reshape { shape: [n, m * classes, 4].into() }, &[boxes])?;
+                g.named("candidates", GatherRows::default(), &[boxes, index])?
             }
         };
-        Ok(Selected {
-            boxes: g.named("boxes", GatherRows::default(), &[candidates, keep])?,
-            scores,
-            classes: g.named("classes", GatherRows { fill: -1.0 }, &[class, keep])?,
-            counts,
-        })
+        suppress(g, &Candidates { boxes: candidates, scores: best, classes: class, counts: Some(found) }, select)
+    })
+}
+
+/// Boxes with one score and one class each.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidates {
+    /// (N, K, 4) corners.
+    pub boxes: Value,
+    /// (N, K); NaN where there is no candidate.
+    pub scores: Value,
+    /// i32 (N, K).
+    pub classes: Value,
+    /// i32 (N), if there are no candidates from there on.
+    pub counts: Option<Value>,
+}
+
+/// Non-maximum suppression among candidates in any order, and the best of what remains.
+pub fn suppress(g: &mut Graph, candidates: &Candidates, select: &Select) -> Result<Selected> {
+    let Candidates { boxes, scores, classes, counts } = *candidates;
+    let (grouped, counted, max_out) = (!select.class_agnostic, counts.is_some(), select.max_detections);
+    let mut inputs = vec![boxes, scores];
+    inputs.extend(grouped.then_some(classes));
+    inputs.extend(counts);
+    let (keep, scores, counts) = match select.soft {
+        None => {
+            let op = Nms { iou_threshold: select.iou_threshold, max_out, grouped, counted, subgroups: None };
+            let [keep, counts] = outputs(g.named_all("nms", Arc::new(op), &inputs)?);
+            (keep, g.named("scores", GatherRows::default(), &[scores, keep])?, counts)
+        }
+        Some(decay) => {
+            let op = SoftNms { decay, score_threshold: select.score_threshold, max_out, grouped, counted };
+            let [keep, scores, counts] = outputs(g.named_all("soft_nms", Arc::new(op), &inputs)?);
+            (keep, scores, counts)
+        }
+    };
+    Ok(Selected {
+        boxes: g.named("boxes", GatherRows::default(), &[boxes, keep])?,
+        scores,
+        classes: g.named("classes", GatherRows { fill: -1.0 }, &[classes, keep])?,
+        counts,
     })
 }
 

@@ -86,6 +86,8 @@ pub struct StepGraph {
     pub loss: Value,
     /// Global norm of the gradients before clipping.
     pub norm: Value,
+    /// Losses that the loss is the sum of, to be logged beside it.
+    pub parts: Vec<(String, Value)>,
 }
 
 /// Adds gradients, clipping, the optimiser's updates and the moving average to a graph with a loss.
@@ -101,7 +103,7 @@ pub fn training_graph(mut graph: Graph, loss: Value, settings: &TrainSettings) -
         let pairs: Vec<(Value, Value)> = parameters.into_iter().zip(updated).collect();
         follow(&mut graph, &pairs, control)?;
     }
-    Ok(StepGraph { graph, loss, norm })
+    Ok(StepGraph { graph, loss, norm, parts: Vec::new() })
 }
 
 /// Tensors for one step, by input name.
@@ -147,6 +149,8 @@ pub struct Trainer {
     steps: Vec<Executable>,
     variables: Variables,
     parameters: Vec<String>,
+    /// Names of the losses beside the loss.
+    parts: Vec<String>,
     settings: TrainSettings,
     state: TrainState,
     metadata: BTreeMap<String, String>,
@@ -179,11 +183,17 @@ impl Trainer {
         score_names: &[&str],
     ) -> Result<Self> {
         settings.check()?;
-        let compile = |g: &StepGraph| Executable::new(&g.graph, &[("loss", g.loss), ("norm", g.norm)], &variables);
+        let compile = |g: &StepGraph| {
+            let parts = g.parts.iter().map(|(name, value)| (name.as_str(), *value));
+            let outputs: Vec<(&str, Value)> = [("loss", g.loss), ("norm", g.norm)].into_iter().chain(parts).collect();
+            Executable::new(&g.graph, &outputs, &variables)
+        };
         let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
-        let graph = &graphs.first().expect("at least one graph").graph;
+        let StepGraph { graph, parts, .. } = graphs.first().expect("at least one graph");
+        let parts: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
         variables.declare_all(graph)?;
-        let columns: Vec<&str> = ["loss", "grad_norm", "lr"].into_iter().chain(score_names.iter().copied()).collect();
+        let losses = ["loss"].into_iter().chain(parts.iter().map(String::as_str));
+        let columns: Vec<&str> = losses.chain(["grad_norm", "lr"]).chain(score_names.iter().copied()).collect();
         let csv = out.join("metrics.csv");
         let (state, log) = if resume {
             let state = Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?;
@@ -195,7 +205,8 @@ impl Trainer {
         };
         let out = out.to_path_buf();
         let parameters = graph.parameters().iter().map(|&v| graph.name(v).to_string()).collect();
-        Ok(Self { steps, variables, parameters, settings, state, metadata, out, log, pending: VecDeque::new() })
+        let pending = VecDeque::new();
+        Ok(Self { steps, variables, parameters, parts, settings, state, metadata, out, log, pending })
     }
 
     /// Steps done so far.
@@ -256,9 +267,11 @@ impl Trainer {
         if !loss.is_finite() || !norm.is_finite() {
             return Err(self.blame(step, &feed));
         }
-        let row = [("loss", f64::from(loss)), ("grad_norm", f64::from(norm)), ("lr", lr)];
+        let mut row = vec![("loss", f64::from(loss))];
+        row.extend(self.parts.iter().map(|name| (name.as_str(), f64::from(results[name].scalar()))));
+        row.extend([("grad_norm", f64::from(norm)), ("lr", lr)]);
         if self.settings.validates_at(step) {
-            self.state.last_row = row.map(|(n, v)| (n.to_string(), v)).to_vec();
+            self.state.last_row = row.into_iter().map(|(n, v)| (n.to_string(), v)).collect();
         } else {
             self.log.write(step, &row)?;
         }

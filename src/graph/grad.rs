@@ -85,11 +85,12 @@ impl Graph {
         self.constant(Tensor::zeros(&ty))
     }
 
-    /// Nodes that depend on any of `wrt`, itself included.
+    /// Nodes that depend on any of `wrt`, itself included, by a way on which gradients pass.
     fn depends_on(&self, wrt: &[Value]) -> HashSet<usize> {
         let mut found: HashSet<usize> = wrt.iter().map(|v| v.node).collect();
         for (index, node) in self.nodes().iter().enumerate() {
-            if node.inputs.iter().any(|v| found.contains(&v.node)) {
+            let stops = matches!(&node.kind, Kind::Op(op) if op.stops_gradient());
+            if !stops && node.inputs.iter().any(|v| found.contains(&v.node)) {
                 found.insert(index);
             }
         }

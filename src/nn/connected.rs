@@ -21,9 +21,37 @@ pub struct Connected {
     pub out: usize,
     /// Whether a bias is added; left out before batch norm.
     pub bias: bool,
+    /// Height and width of the picture that x is, flattened: files order its weights by channel first.
+    pub flattened: Option<[usize; 2]>,
+    /// First values of the weights.
+    pub init: WeightInit,
+}
+
+/// How weights start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WeightInit {
+    /// See [`Init::He`].
+    He,
+    /// Normal with this standard deviation.
+    Normal(f32),
+}
+
+impl WeightInit {
+    /// The first value of weights that sum over `fan_in` inputs.
+    pub fn of(self, fan_in: usize) -> Init {
+        match self {
+            Self::He => Init::He { fan_in },
+            Self::Normal(deviation) => Init::Normal { deviation },
+        }
+    }
 }
 
 impl Connected {
+    /// A layer with a bias, for ReLU after it.
+    pub fn new(out: usize) -> Self {
+        Self { out, bias: true, flattened: None, init: WeightInit::He }
+    }
+
     /// Adds the layer as `name`.
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
         let inputs = net.graph.shape(x).channels();
@@ -32,8 +60,7 @@ impl Connected {
             let mut parts = Vec::new();
             for (weight, out) in self.weights(inputs).zip(self.shards(inputs)) {
                 let ty = TensorType::f32([inputs, out]);
-                let mut operands =
-                    vec![x, net.parameter(&weight, ty, Init::He { fan_in: inputs }, Layout::LinearWeight)?];
+                let mut operands = vec![x, net.parameter(&weight, ty, self.init.of(inputs), self.layout())?];
                 if whole && self.bias {
                     operands.push(self.bias(net)?);
                 }
@@ -65,6 +92,13 @@ impl Connected {
         (0..self.out).step_by(most).map(|first| most.min(self.out - first)).collect()
     }
 
+    fn layout(&self) -> Layout {
+        match self.flattened {
+            Some([height, width]) => Layout::FlattenedWeight { height, width },
+            None => Layout::LinearWeight,
+        }
+    }
+
     fn bias(&self, net: &mut Net<'_>) -> Result<Value> {
         net.parameter("bias", TensorType::f32([self.out]), Init::Constant(0.0), Layout::Plain)
     }
@@ -76,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_large_weight_is_cut_and_a_small_one_is_not() {
-        let yolov1 = Connected { out: 4096, bias: true };
+        let yolov1 = Connected::new(4096);
         let shards = yolov1.shards(7 * 7 * 1024);
         assert_eq!(shards.iter().sum::<usize>(), 4096);
         assert!(shards.len() == 7 && shards.iter().all(|out| 4 * out * 7 * 7 * 1024 <= SHARD), "{shards:?}");

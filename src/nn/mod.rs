@@ -6,6 +6,6 @@ mod connected;
 mod init;
 mod layers;
 
-pub use connected::Connected;
+pub use connected::{Connected, WeightInit};
 pub use init::{Init, Net, ParameterSpec, initialise};
 pub use layers::{BatchNormLayer, Conv, UpConv};

@@ -42,6 +42,7 @@ pub mod cross_entropy;
 pub mod darknet_activation;
 pub mod darknet_reorg;
 pub mod depth_to_space;
+pub mod detach;
 pub mod dice;
 pub mod dropout;
 pub mod ema;
@@ -125,6 +126,7 @@ pub static REGISTRY: &[&Entry] = &[
     &darknet_activation::ENTRY,
     &darknet_reorg::ENTRY,
     &depth_to_space::ENTRY,
+    &detach::ENTRY,
     &dice::ENTRY,
     &dropout::ENTRY,
     &ema::ENTRY,

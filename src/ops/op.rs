@@ -44,6 +44,11 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// No gradient passes through it: what depends on a parameter through it alone does not depend on it.
+    fn stops_gradient(&self) -> bool {
+        false
+    }
+
     /// Inputs that may also be f16: weights, which the op widens to f32 as it reads them.
     fn half_inputs(&self) -> &'static [usize] {
         &[]

@@ -21,6 +21,13 @@ pub enum Layout {
     },
     /// linear weights: (O, I) outside, (I, O) inside.
     LinearWeight,
+    /// linear weights over a flattened picture: (O, C*H*W) outside, (H*W*C, O) inside.
+    FlattenedWeight {
+        /// Height of the picture.
+        height: usize,
+        /// Its width.
+        width: usize,
+    },
 }
 
 impl Layout {
@@ -31,6 +38,11 @@ impl Layout {
             (Self::Chw, 3) => permute(t, &[1, 2, 0]),
             (Self::ConvWeight, 4) => permute(t, &[2, 3, 1, 0]),
             (Self::LinearWeight, 2) => permute(t, &[1, 0]),
+            (Self::FlattenedWeight { height, width }, 2) => {
+                let (o, i) = (t.shape()[0], t.shape()[1]);
+                let split = t.clone().reshaped([o, i / (height * width), height, width]).expect("whole channels");
+                permute(&split, &[2, 3, 1, 0]).reshaped([i, o]).expect("same elements")
+            }
             (Self::ConvTransposeWeight { groups: g }, 4) => {
                 // (g, I/g, O/g, KH, KW) -> (KH, KW, I/g, g, O/g)
                 let [i, og, kh, kw] = t.shape().nhwc().expect("rank 4");
@@ -48,6 +60,11 @@ impl Layout {
             (Self::Chw, 3) => permute(t, &[2, 0, 1]),
             (Self::ConvWeight, 4) => permute(t, &[3, 2, 0, 1]),
             (Self::LinearWeight, 2) => permute(t, &[1, 0]),
+            (Self::FlattenedWeight { height, width }, 2) => {
+                let (i, o) = (t.shape()[0], t.shape()[1]);
+                let split = t.clone().reshaped([height, width, i / (height * width), o]).expect("whole channels");
+                permute(&split, &[3, 2, 0, 1]).reshaped([o, i]).expect("same elements")
+            }
             (Self::ConvTransposeWeight { groups: g }, 4) => {
                 let [kh, kw, ig, o] = t.shape().nhwc().expect("rank 4");
                 let split = t.clone().reshaped([kh, kw, ig, g, o / g]).expect("groups divide the output channels");
@@ -113,6 +130,19 @@ mod tests {
         for layout in [Layout::Image, Layout::ConvWeight, Layout::ConvTransposeWeight { groups: 2 }, Layout::Plain] {
             assert_eq!(layout.export(&layout.import(&t)), t, "{layout:?}");
         }
+    }
+
+    /// y = W flatten(x) is the same number whether x is flattened as (C, H, W) or as (H, W, C).
+    #[test]
+    fn a_flattened_picture_meets_its_weights() {
+        let x = Tensor::f32([1, 2, 3, 2], (0..12).map(|v| v as f32).collect());
+        let weight = Tensor::f32([1, 12], (0..12).map(|v| (v * v) as f32).collect());
+        let layout = Layout::FlattenedWeight { height: 3, width: 2 };
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let outside = dot(x.as_f32(), weight.as_f32());
+        let inside = dot(Layout::Image.import(&x).as_f32(), layout.import(&weight).as_f32());
+        assert_eq!(outside, inside);
+        assert_eq!(layout.export(&layout.import(&weight)), weight);
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Builder<'_, '_> {
     fn connected(&mut self, index: usize, out: usize, norm: bool, f: Activation, x: Value) -> Result<Value> {
         let x = self.flat(x)?;
         let inputs = self.shape(x).channels();
-        let layer = Connected { out, bias: !norm };
+        let layer = Connected { bias: !norm, ..Connected::new(out) };
         let mut y = scoped(self.net, index, |net| layer.build(net, "connected", x))?;
         let name = format!("layers.{index}");
         let weight = Record::connected(layer.weights(inputs).map(|w| format!("{name}.connected.{w}")).collect());
