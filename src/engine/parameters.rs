@@ -28,7 +28,7 @@ pub fn import(path: &Path, file: &TensorFile, specs: &[ParameterSpec], variables
 /// A parameter's value in the device's layout. Fails where it is missing or ill-shaped.
 pub fn value(path: &Path, file: &TensorFile, spec: &ParameterSpec) -> Result<Tensor> {
     let stored = file.get(path, &spec.name)?;
-    let want = spec.layout.export(&Tensor::zeros(&spec.ty)).ty();
+    let want = spec.file_type();
     if stored.ty() != want {
         return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
     }

@@ -26,6 +26,29 @@ pub enum Init {
         /// Inputs that each output sums over.
         fan_in: usize,
     },
+    /// Normal with this standard deviation.
+    Normal {
+        /// Standard deviation.
+        deviation: f32,
+    },
+    /// Uniform in +-bound.
+    Within {
+        /// Largest magnitude.
+        bound: f32,
+    },
+}
+
+impl Init {
+    /// Normal with standard deviation sqrt(2 / fan_out), torchvision's choice for ResNet and VGG: fan_out is the number of outputs
+    /// that each input of a convolution takes part in, kernel height * width * output channels.
+    pub fn he_fan_out(fan_out: usize) -> Self {
+        Self::Normal { deviation: (2.0 / fan_out as f64).sqrt() as f32 }
+    }
+
+    /// Uniform in +-sqrt(3 / fan_in): PyTorch's `kaiming_uniform_` with a = 1, torchvision's choice for feature pyramids.
+    pub fn kaiming_uniform(fan_in: usize) -> Self {
+        Self::Within { bound: (3.0 / fan_in as f64).sqrt() as f32 }
+    }
 }
 
 /// A parameter or state of a network: name, type, first value, and its layout in files.
@@ -39,6 +62,15 @@ pub struct ParameterSpec {
     pub init: Init,
     /// How files order its dimensions.
     pub layout: Layout,
+    /// Whether PyTorch's module counts batches beside this tensor: the running variance of a batch norm that is not frozen.
+    pub counts_batches: bool,
+}
+
+impl ParameterSpec {
+    /// Its type in files.
+    pub fn file_type(&self) -> TensorType {
+        self.layout.export(&Tensor::zeros(&self.ty)).ty()
+    }
 }
 
 /// A network under construction: the graph, whether it is built for training, and its parameters so far.
@@ -49,39 +81,48 @@ pub struct Net<'a> {
     pub training: bool,
     /// Parameters and states in the order of building.
     pub specs: Vec<ParameterSpec>,
+    /// Parameters become states.
+    frozen: bool,
 }
 
 impl<'a> Net<'a> {
     /// A network that adds to `graph`.
     pub fn new(graph: &'a mut Graph, training: bool) -> Self {
-        Self { graph, training, specs: Vec::new() }
+        Self { graph, training, specs: Vec::new(), frozen: false }
     }
 
     /// Builds with `name` in front of all names.
     pub fn scope<T>(&mut self, name: &str, build: impl FnOnce(&mut Net<'_>) -> Result<T>) -> Result<T> {
-        let Self { graph, training, specs } = self;
-        graph.scope(name, |graph| {
-            let mut net = Net { graph, training: *training, specs: std::mem::take(specs) };
-            let built = build(&mut net);
-            *specs = net.specs;
-            built
-        })
+        let Self { graph, training, specs, frozen } = self;
+        graph.scope(name, |graph| within(graph, *training, *frozen, specs, build))
     }
 
     /// Builds a segment that is computed again in the backward pass; see [`Graph::checkpoint`].
     pub fn checkpoint<T>(&mut self, build: impl FnOnce(&mut Net<'_>) -> Result<T>) -> Result<T> {
-        let Self { graph, training, specs } = self;
-        graph.checkpoint(|graph| {
-            let mut net = Net { graph, training: *training, specs: std::mem::take(specs) };
-            let built = build(&mut net);
-            *specs = net.specs;
-            built
-        })
+        let Self { graph, training, specs, frozen } = self;
+        graph.checkpoint(|graph| within(graph, *training, *frozen, specs, build))
     }
 
-    /// A trained tensor under the open scopes.
+    /// Builds a part that is not trained: its parameters are states, of the same names, so that no gradient is computed for them.
+    pub fn frozen<T>(&mut self, build: impl FnOnce(&mut Net<'_>) -> Result<T>) -> Result<T> {
+        self.frozen_if(true, build)
+    }
+
+    /// [`Net::frozen`] if `frozen`, else as it was.
+    pub fn frozen_if<T>(&mut self, frozen: bool, build: impl FnOnce(&mut Net<'_>) -> Result<T>) -> Result<T> {
+        let before = self.frozen;
+        self.frozen |= frozen;
+        let built = build(self);
+        self.frozen = before;
+        built
+    }
+
+    /// A trained tensor under the open scopes; a state within [`Net::frozen`].
     pub fn parameter(&mut self, name: &str, ty: TensorType, init: Init, layout: Layout) -> Result<Value> {
-        let value = self.graph.parameter(name, ty.clone())?;
+        let value = match self.frozen {
+            false => self.graph.parameter(name, ty.clone())?,
+            true => self.graph.state(name, ty.clone())?,
+        };
         self.register(value, ty, init, layout);
         Ok(value)
     }
@@ -95,8 +136,22 @@ impl<'a> Net<'a> {
 
     fn register(&mut self, value: Value, ty: TensorType, init: Init, layout: Layout) {
         let name = self.graph.name(value).to_string();
-        self.specs.push(ParameterSpec { name, ty, init, layout });
+        self.specs.push(ParameterSpec { name, ty, init, layout, counts_batches: false });
     }
+}
+
+/// Builds on `graph` as part of the network that `specs` belongs to.
+fn within<T>(
+    graph: &mut Graph,
+    training: bool,
+    frozen: bool,
+    specs: &mut Vec<ParameterSpec>,
+    build: impl FnOnce(&mut Net<'_>) -> Result<T>,
+) -> Result<T> {
+    let mut net = Net { graph, training, specs: std::mem::take(specs), frozen };
+    let built = build(&mut net);
+    *specs = net.specs;
+    built
 }
 
 /// Sets every parameter that does not exist yet to its first value.
@@ -122,6 +177,8 @@ pub fn first_value(spec: &ParameterSpec, seed: u64) -> Tensor {
             let bound = 1.0 / (fan_in as f64).sqrt();
             (0..n).map(|_| ((2.0 * random.unit() - 1.0) * bound) as f32).collect()
         }
+        Init::Normal { deviation } => (0..n).map(|_| (random.normal() * f64::from(deviation)) as f32).collect(),
+        Init::Within { bound } => (0..n).map(|_| ((2.0 * random.unit() - 1.0) * f64::from(bound)) as f32).collect(),
     };
     Tensor::f32(&spec.ty.shape, data)
 }
@@ -161,6 +218,7 @@ mod tests {
             ty: TensorType::f32([3, 3, 64, 64]),
             init: Init::He { fan_in: 576 },
             layout: Layout::ConvWeight,
+            counts_batches: false,
         };
         let a = first_value(&spec("a"), 1);
         assert_eq!(a, first_value(&spec("a"), 1));
@@ -170,5 +228,26 @@ mod tests {
         let mean = a.as_f32().iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let variance = a.as_f32().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n;
         assert!(mean.abs() < 1e-3 && (variance * 288.0 - 1.0).abs() < 0.05, "{mean} {variance}");
+    }
+
+    #[test]
+    fn what_is_built_frozen_is_a_state_of_the_same_name() {
+        let mut graph = Graph::new();
+        let mut net = Net::new(&mut graph, true);
+        let add = |net: &mut Net<'_>, name: &str| {
+            net.scope(name, |net| {
+                net.parameter("weight", TensorType::f32([2]), Init::Constant(0.0), Layout::Plain).map(|_| ())
+            })
+        };
+        net.frozen(|net| {
+            net.frozen_if(false, |net| add(net, "a"))?;
+            net.scope("inner", |net| add(net, "b"))
+        })
+        .unwrap();
+        add(&mut net, "c").unwrap();
+        let names: Vec<String> = net.specs.iter().map(|s| s.name.clone()).collect();
+        assert_eq!(names, ["a.weight", "inner.b.weight", "c.weight"]);
+        let trained: Vec<&str> = graph.parameters().into_iter().map(|v| graph.name(v)).collect();
+        assert_eq!(trained, ["c.weight"]);
     }
 }

@@ -1,9 +1,8 @@
-//! Convolution, transposed convolution and batch norm with their parameters.
+//! Convolution and transposed convolution with their parameters.
 
 use super::init::{Init, Net};
 use crate::Result;
 use crate::ops::Value;
-use crate::ops::batch_norm::{BatchNorm, BatchNormEval};
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
 use crate::tensor::TensorType;
@@ -34,13 +33,22 @@ impl Conv {
         Self { out, kernel, stride: 1, padding: kernel / 2, dilation: 1, groups: 1, bias: true }
     }
 
-    /// Adds the layer as `name`.
+    /// Adds the layer as `name`, its weight for a ReLU behind it: [`Init::He`].
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
+        let fan_in = self.fan_in(net.graph.shape(x).channels());
+        self.build_with(net, name, x, Init::He { fan_in })
+    }
+
+    /// Inputs that each output sums over, given the input's channels.
+    pub fn fan_in(&self, channels: usize) -> usize {
+        self.kernel * self.kernel * channels / self.groups
+    }
+
+    /// Adds the layer as `name`, its weight starting as `init`. The bias starts at 0.
+    pub fn build_with(&self, net: &mut Net<'_>, name: &str, x: Value, init: Init) -> Result<Value> {
         let channels = net.graph.shape(x).channels();
-        let fan_in = self.kernel * self.kernel * channels / self.groups;
         let shape = [self.kernel, self.kernel, channels / self.groups, self.out];
         net.scope(name, |net| {
-            let init = Init::He { fan_in };
             let weight = net.parameter("weight", TensorType::f32(shape), init, Layout::ConvWeight)?;
             let mut inputs = vec![x, weight];
             if self.bias {
@@ -78,43 +86,6 @@ impl UpConv {
             let bias = net.parameter("bias", TensorType::f32([self.out]), Init::Constant(0.0), Layout::Plain)?;
             let op = ConvTranspose2d { stride: [2, 2], bias: true, ..Default::default() };
             net.graph.named("conv_transpose2d", op, &[x, weight, bias])
-        })
-    }
-}
-
-/// Batch norm over the channels, with batch statistics in training and running ones otherwise.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchNormLayer {
-    /// Weight of the new statistics.
-    pub momentum: f32,
-    /// Added to the variance.
-    pub eps: f32,
-}
-
-impl Default for BatchNormLayer {
-    fn default() -> Self {
-        Self { momentum: 0.1, eps: 1e-5 }
-    }
-}
-
-impl BatchNormLayer {
-    /// Adds the layer as `name`.
-    pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
-        let ty = TensorType::f32([net.graph.shape(x).channels()]);
-        net.scope(name, |net| {
-            let weight = net.parameter("weight", ty.clone(), Init::Constant(1.0), Layout::Plain)?;
-            let bias = net.parameter("bias", ty.clone(), Init::Constant(0.0), Layout::Plain)?;
-            let mean = net.state("running_mean", ty.clone(), Init::Constant(0.0))?;
-            let variance = net.state("running_var", ty, Init::Constant(1.0))?;
-            let inputs = [x, weight, bias, mean, variance];
-            if !net.training {
-                return net.graph.named("batch_norm", BatchNormEval { eps: self.eps }, &inputs);
-            }
-            let op = BatchNorm { eps: self.eps, momentum: self.momentum, ..Default::default() };
-            let outputs = net.graph.named_all("batch_norm", std::sync::Arc::new(op), &inputs)?;
-            net.graph.update(mean, outputs[3])?;
-            net.graph.update(variance, outputs[4])?;
-            Ok(outputs[0])
         })
     }
 }

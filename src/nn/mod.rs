@@ -3,9 +3,12 @@
 //! A layer is a function that adds nodes under a scope and returns a value. Names follow PyTorch: `conv.weight`, `bn.running_mean`.
 
 mod connected;
+pub mod formula;
 mod init;
 mod layers;
+mod norm;
 
 pub use connected::{Connected, WeightInit};
 pub use init::{Init, Net, ParameterSpec, initialise};
-pub use layers::{BatchNormLayer, Conv, UpConv};
+pub use layers::{Conv, UpConv};
+pub use norm::{BatchNormLayer, Norm};

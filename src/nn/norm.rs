@@ -1,0 +1,140 @@
+//! Batch norm with its parameters, in the three ways in which networks use it.
+
+use super::init::{Init, Net};
+use crate::Result;
+use crate::ops::Value;
+use crate::ops::batch_norm::{BatchNorm, BatchNormEval};
+use crate::tensor::TensorType;
+use crate::tensor::layout::Layout;
+use serde::{Deserialize, Serialize};
+
+/// Batch norm over the channels: which statistics it divides by, and what of it is trained. In every way it has `weight`, `bias`,
+/// `running_mean` and `running_var` of (C).
+///
+/// In configurations: `{"frozen": {}}`, `{"eval": {}}`, `{"train": {}}`, with `eps` and `momentum` where they differ from PyTorch's
+/// 1e-5 and 0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Norm {
+    /// Running statistics, and nothing is trained: torchvision's `FrozenBatchNorm2d`.
+    Frozen {
+        /// Added to the variance.
+        #[serde(default = "eps")]
+        eps: f32,
+    },
+    /// Running statistics as constants; weight and bias are trained.
+    Eval {
+        /// Added to the variance.
+        #[serde(default = "eps")]
+        eps: f32,
+    },
+    /// The batch's statistics in training, which move the running ones; running ones otherwise.
+    Train {
+        /// Added to the variance.
+        #[serde(default = "eps")]
+        eps: f32,
+        /// Weight of the batch in the running statistics.
+        #[serde(default = "momentum")]
+        momentum: f32,
+    },
+}
+
+fn eps() -> f32 {
+    1e-5
+}
+
+fn momentum() -> f32 {
+    0.1
+}
+
+impl Norm {
+    /// Frozen, with torchvision's eps. COCO_V1 files that torchvision published want 0 instead: `Norm::Frozen { eps: 0.0 }`.
+    pub const FROZEN: Self = Self::Frozen { eps: 1e-5 };
+    /// PyTorch's `BatchNorm2d` with its defaults.
+    pub const TRAIN: Self = Self::Train { eps: 1e-5, momentum: 0.1 };
+
+    /// Adds the norm as `name`: (N, H, W, C) or (N, C) to the same.
+    pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
+        let frozen = matches!(self, Self::Frozen { .. });
+        net.scope(name, |net| net.frozen_if(frozen, |net| self.build_here(net, x)))
+    }
+
+    fn build_here(&self, net: &mut Net<'_>, x: Value) -> Result<Value> {
+        let ty = TensorType::f32([net.graph.shape(x).channels()]);
+        let weight = net.parameter("weight", ty.clone(), Init::Constant(1.0), Layout::Plain)?;
+        let bias = net.parameter("bias", ty.clone(), Init::Constant(0.0), Layout::Plain)?;
+        let mean = net.state("running_mean", ty.clone(), Init::Constant(0.0))?;
+        let variance = net.state("running_var", ty, Init::Constant(1.0))?;
+        net.specs.last_mut().expect("just added").counts_batches = !matches!(self, Self::Frozen { .. });
+        let inputs = [x, weight, bias, mean, variance];
+        match *self {
+            Self::Train { eps, momentum } if net.training => {
+                let op = BatchNorm { eps, momentum, ..Default::default() };
+                let outputs = net.graph.named_all("batch_norm", std::sync::Arc::new(op), &inputs)?;
+                net.graph.update(mean, outputs[3])?;
+                net.graph.update(variance, outputs[4])?;
+                Ok(outputs[0])
+            }
+            Self::Frozen { eps } | Self::Eval { eps } | Self::Train { eps, .. } => {
+                net.graph.named("batch_norm", BatchNormEval { eps }, &inputs)
+            }
+        }
+    }
+}
+
+/// Batch norm over the channels, with batch statistics in training and running ones otherwise: [`Norm::Train`].
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNormLayer {
+    /// Weight of the new statistics.
+    pub momentum: f32,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl Default for BatchNormLayer {
+    fn default() -> Self {
+        Self { momentum: momentum(), eps: eps() }
+    }
+}
+
+impl BatchNormLayer {
+    /// Adds the layer as `name`.
+    pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
+        Norm::Train { eps: self.eps, momentum: self.momentum }.build(net, name, x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+
+    #[test]
+    fn only_what_is_trained_is_a_parameter() {
+        let names = |norm: Norm| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorType::f32([2, 1, 1, 3])).unwrap();
+            let mut net = Net::new(&mut graph, true);
+            norm.build(&mut net, "bn", x).unwrap();
+            assert_eq!(net.specs.len(), 4);
+            let counted: Vec<bool> = net.specs.iter().map(|s| s.counts_batches).collect();
+            assert_eq!(counted, [false, false, false, norm != Norm::FROZEN]);
+            let trained: Vec<String> = graph.parameters().into_iter().map(|v| graph.name(v).to_string()).collect();
+            (trained, graph.updates().len())
+        };
+        assert_eq!(names(Norm::FROZEN), (vec![], 0));
+        let affine = vec!["bn.weight".to_string(), "bn.bias".to_string()];
+        assert_eq!(names(Norm::Eval { eps: 1e-5 }), (affine.clone(), 0));
+        assert_eq!(names(Norm::TRAIN), (affine, 2));
+    }
+
+    #[test]
+    fn configurations_may_leave_out_what_is_pytorchs() {
+        let read = |text: &str| serde_json::from_str::<Norm>(text);
+        assert_eq!(read(r#"{"frozen":{}}"#).unwrap(), Norm::FROZEN);
+        assert_eq!(read(r#"{"train":{"momentum":0.03}}"#).unwrap(), Norm::Train { eps: 1e-5, momentum: 0.03 });
+        assert!(read(r#"{"eval":{"momentum":0.1}}"#).is_err(), "eval has no momentum");
+        let written = serde_json::to_string(&Norm::FROZEN).unwrap();
+        assert_eq!(read(&written).unwrap(), Norm::FROZEN);
+    }
+}
