@@ -16,11 +16,6 @@ pub enum Init {
         /// Inputs that each output sums over.
         fan_in: usize,
     },
-    /// Normal with a standard deviation of one's own.
-    Normal {
-        /// The standard deviation.
-        deviation: f32,
-    },
     /// Uniform in +-1/sqrt(fan_in): PyTorch's default for biases.
     Uniform {
         /// Inputs that each output sums over.
@@ -172,7 +167,6 @@ pub fn first_value(spec: &ParameterSpec, seed: u64) -> Tensor {
             let deviation = (2.0 / fan_in as f64).sqrt();
             (0..n).map(|_| (random.normal() * deviation) as f32).collect()
         }
-        Init::Normal { deviation } => (0..n).map(|_| (random.normal() * f64::from(deviation)) as f32).collect(),
         Init::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f64).sqrt();
             (0..n).map(|_| ((2.0 * random.unit() - 1.0) * bound) as f32).collect()
