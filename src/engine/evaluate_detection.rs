@@ -4,7 +4,7 @@ use super::detector::{Detector, PendingDetections};
 use crate::Result;
 use crate::data::labelled::LabelledPictures;
 use crate::detection::select::{MEASURED_SCORE, Select};
-use crate::detection::{Detection, Labelled};
+use crate::detection::{Detection, Labelled, Mask};
 use crate::metrics::coco::CocoEval;
 use crate::metrics::voc::{VOC_IOU, VocEval};
 
@@ -15,6 +15,10 @@ pub struct Detected {
     pub truth: Vec<Vec<Labelled>>,
     /// The detections, best first.
     pub found: Vec<Vec<Detection>>,
+    /// The masks of the labels, where they have some.
+    pub true_masks: Vec<Vec<Option<Mask>>>,
+    /// The masks of the detections, from networks that draw some.
+    pub masks: Vec<Vec<Mask>>,
     /// COCO's number of each picture, or what stands for one.
     pub ids: Vec<u64>,
     /// Names of the pictures.
@@ -57,6 +61,7 @@ pub fn detect_all(
                 let labelled = data.get(i)?;
                 let pending = detector.start(&[&labelled.picture])?;
                 all.truth.push(labelled.boxes.clone());
+                all.true_masks.push(labelled.masks.clone());
                 all.ids.push(labelled.id);
                 all.names.push(labelled.name.clone());
                 Some(pending)
@@ -64,7 +69,10 @@ pub fn detect_all(
             false => None,
         };
         if let Some(pending) = std::mem::replace(&mut running, next) {
-            all.found.extend(pending.wait()?);
+            for found in pending.wait()? {
+                all.found.push(found.detections);
+                all.masks.extend(found.masks);
+            }
             each(all.found.len());
         }
     }

@@ -1,0 +1,195 @@
+//! The parts of RoI heads: pooling from the levels of a pyramid, the box head, the mask head. Defaults are torchvision's.
+
+use super::shared::reshape;
+use crate::graph::Graph;
+use crate::nn::{Connected, Conv, Net, Norm, UpConv};
+use crate::ops::Value;
+use crate::ops::relu::Relu;
+use crate::ops::roi_align::RoiAlign;
+use crate::ops::roi_levels::RoiLevels;
+use crate::ops::roi_pool::RoiPool;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How the features of a region become a picture of fixed size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Pooling {
+    /// RoIAlign (He et al., "Mask R-CNN", 2017), not aligned, as torchvision's networks use it.
+    Align {
+        /// Height and width of the result.
+        size: usize,
+        /// Samples in each direction of a bin; 0: as many as it has pixels.
+        sampling_ratio: usize,
+    },
+    /// The largest value of each bin (Girshick, "Fast R-CNN", 2015). From a single level only.
+    Max {
+        /// Height and width of the result.
+        size: usize,
+    },
+}
+
+impl Default for Pooling {
+    fn default() -> Self {
+        Self::Align { size: 7, sampling_ratio: 2 }
+    }
+}
+
+/// Feature maps that regions are pooled from.
+#[derive(Clone, Debug)]
+pub struct Pyramid {
+    /// (N, H, W, C) of each level, the finest first.
+    pub levels: Vec<Value>,
+    /// Height and width of the network's input.
+    pub input: [usize; 2],
+}
+
+/// Side of a region that belongs to level 4, in pixels, and that level ("Feature Pyramid Networks", 2017, equation 1).
+const CANONICAL: (f32, u32) = (224.0, 4);
+
+impl Pyramid {
+    /// The scale of each level: the power of two that is nearest to its height over the input's.
+    pub fn scales(&self, graph: &Graph) -> Vec<f32> {
+        let scale = |&level: &Value| {
+            let ratio = graph.shape(level)[1] as f32 / self.input[0] as f32;
+            ratio.log2().round().exp2()
+        };
+        self.levels.iter().map(scale).collect()
+    }
+
+    /// Features of regions (N, R, 4): (N*R, size, size, C), each from the level that suits its area. Fails where the pooling and the levels do not
+    /// go together.
+    pub fn pool(&self, graph: &mut Graph, pooling: &Pooling, regions: Value) -> Result<Value> {
+        let scales = self.scales(graph);
+        match *pooling {
+            Pooling::Max { size } => match self.levels[..] {
+                [one] => graph.named("roi_pool", RoiPool { size: [size; 2], scale: scales[0] }, &[one, regions]),
+                _ => Err(Error::Usage("max pooling of regions takes a backbone of a single level".into())),
+            },
+            Pooling::Align { size, sampling_ratio } => {
+                let mut inputs = self.levels.clone();
+                inputs.push(regions);
+                if self.levels.len() > 1 {
+                    let level = |scale: f32| (-scale.log2()).round() as u32;
+                    let (canonical_scale, canonical_level) = CANONICAL;
+                    let (min, max) = (level(scales[0]), level(*scales.last().expect("two or more")));
+                    let levels = RoiLevels { min, max, canonical_scale, canonical_level };
+                    inputs.push(graph.named("roi_levels", levels, &[regions])?);
+                }
+                let op = RoiAlign { size: [size; 2], sampling_ratio, aligned: false, scales };
+                Ok(graph.named_all("roi_align", Arc::new(op), &inputs)?[0])
+            }
+        }
+    }
+}
+
+/// The network between pooled features and the predictions of class and box.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BoxHead {
+    /// Two connected layers, `fc6` and `fc7`.
+    Mlp {
+        /// Outputs of each.
+        width: usize,
+    },
+    /// 3x3 convolutions with batch norm, then connected layers: torchvision's second version.
+    ConvFc {
+        /// Channels of the convolutions.
+        convs: Vec<usize>,
+        /// Outputs of the connected layers.
+        connected: Vec<usize>,
+        /// The batch norm.
+        norm: Norm,
+    },
+}
+
+impl Default for BoxHead {
+    fn default() -> Self {
+        Self::Mlp { width: 1024 }
+    }
+}
+
+impl BoxHead {
+    /// (M, size, size, C) -> (M, features).
+    pub fn build(&self, net: &mut Net<'_>, pooled: Value) -> Result<Value> {
+        match self {
+            Self::Mlp { width } => {
+                let (x, flattened) = flatten(net.graph, pooled)?;
+                let fc6 = Connected { flattened, ..Connected::new(*width) };
+                let x = fc6.build(net, "fc6", x)?;
+                let x = net.graph.add(Relu, &[x])?;
+                let x = Connected::new(*width).build(net, "fc7", x)?;
+                net.graph.add(Relu, &[x])
+            }
+            Self::ConvFc { convs, connected, norm } => {
+                let mut x = pooled;
+                for (i, &out) in convs.iter().enumerate() {
+                    x = conv_norm(net, &i.to_string(), x, out, Some(*norm))?;
+                }
+                let (mut x, mut flattened) = flatten(net.graph, x)?;
+                // In torchvision's numbering the flattening is a layer, and so is each ReLU.
+                for (i, &out) in connected.iter().enumerate() {
+                    let layer = Connected { flattened: flattened.take(), ..Connected::new(out) };
+                    x = layer.build(net, &(convs.len() + 1 + 2 * i).to_string(), x)?;
+                    x = net.graph.add(Relu, &[x])?;
+                }
+                Ok(x)
+            }
+        }
+    }
+}
+
+/// (M, H, W, C) -> (M, H*W*C), with height and width.
+fn flatten(graph: &mut Graph, x: Value) -> Result<(Value, Option<[usize; 2]>)> {
+    let shape = graph.shape(x);
+    let flat = reshape(graph, x, &[shape[0], shape[1] * shape[2] * shape[3]])?;
+    Ok((flat, Some([shape[1], shape[2]])))
+}
+
+/// A 3x3 convolution, batch norm if there is one, ReLU: `NAME.0`, `NAME.1`.
+fn conv_norm(net: &mut Net<'_>, name: &str, x: Value, out: usize, norm: Option<Norm>) -> Result<Value> {
+    net.scope(name, |net| {
+        let mut x = Conv { bias: norm.is_none(), ..Conv::same(out, 3) }.build(net, "0", x)?;
+        if let Some(norm) = norm {
+            x = norm.build(net, "1", x)?;
+        }
+        net.graph.add(Relu, &[x])
+    })
+}
+
+/// The network that draws an object's mask: convolutions, a transposed one that doubles the size, one channel for each class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskHead {
+    /// How features are pooled for it.
+    pub pooling: Pooling,
+    /// Channels of the 3x3 convolutions.
+    pub convs: Vec<usize>,
+    /// Channels of the transposed convolution.
+    pub width: usize,
+    /// Batch norm after each 3x3 convolution.
+    pub norm: Option<Norm>,
+}
+
+impl Default for MaskHead {
+    fn default() -> Self {
+        Self { pooling: Pooling::Align { size: 14, sampling_ratio: 2 }, convs: vec![256; 4], width: 256, norm: None }
+    }
+}
+
+impl MaskHead {
+    /// Logits (N*R, 2 size, 2 size, classes) of the masks of regions (N, R, 4).
+    pub fn build(&self, net: &mut Net<'_>, pyramid: &Pyramid, regions: Value, classes: usize) -> Result<Value> {
+        let mut x = net.graph.scope("mask_pool", |g| pyramid.pool(g, &self.pooling, regions))?;
+        x = net.scope("mask_head", |net| {
+            let convs = self.convs.iter().enumerate();
+            convs.into_iter().try_fold(x, |x, (i, &out)| conv_norm(net, &i.to_string(), x, out, self.norm))
+        })?;
+        net.scope("mask_predictor", |net| {
+            let x = UpConv { out: self.width }.build(net, "conv5_mask", x)?;
+            let x = net.graph.add(Relu, &[x])?;
+            Conv::same(classes, 1).build(net, "mask_fcn_logits", x)
+        })
+    }
+}
