@@ -18,7 +18,6 @@ pub mod pairs;
 mod palette;
 pub mod picture;
 pub mod plates;
-pub mod rle;
 pub mod rng;
 pub mod scenes;
 pub mod schedule;

@@ -1,4 +1,4 @@
-//! Boxes and detection heads: what labels, networks, losses, measures and pictures of detectors agree on.
+//! Boxes, masks and detection heads: what labels, networks, losses, measures and pictures of detectors agree on.
 //!
 //! On the device, one convention everywhere:
 //!
@@ -14,10 +14,13 @@ pub mod boxes;
 pub mod decode;
 pub mod heads;
 pub mod loss;
+pub mod mask;
+pub mod paste;
 pub mod select;
 
-pub use boxes::{BBox, Detection, Labelled};
+pub use boxes::{BBox, Detection, Instance, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
 pub use loss::{HeadLoss, head_loss};
+pub use mask::Mask;
 pub use select::{Select, Selected, select_detections};
