@@ -3,11 +3,12 @@
 use crate::data::classes::read_names;
 use crate::data::letterbox::Fit;
 use crate::data::coco_names::coco_names;
-use crate::data::resize::Resize;
+use crate::data::resize::RcnnTransform;
 use crate::engine::{DetectionModel, InstanceModel};
 use crate::models::darknet::Darknet;
 use crate::models::instance::InstanceNet;
 use crate::nn::Norm;
+use crate::tensor::DType;
 use crate::weights::{TensorFile, torchvision};
 use crate::{Error, Result};
 use clap::{Args, ValueEnum};
@@ -82,7 +83,7 @@ fn torchvision(args: &ConvertArgs, arch: &str) -> Result<()> {
     // Whether the name exists is worth knowing before a large file is read.
     InstanceNet::by_name(arch, 1)?;
     let file = TensorFile::read(&args.weights)?;
-    let labels = torchvision::labels(&args.weights, &file)?;
+    let labels = labels(&args.weights, arch, &file)?;
     let mut network = InstanceNet::by_name(arch, labels - 1)?;
     let old = torchvision::has_old_names(&file);
     if old && network.backbone().norm == Norm::FROZEN {
@@ -99,11 +100,33 @@ fn torchvision(args: &ConvertArgs, arch: &str) -> Result<()> {
         }
         None => coco_names(labels - 1).unwrap_or_else(|| (0..labels - 1).map(|i| format!("class {i}")).collect()),
     };
-    let model = InstanceModel::new(network, classes, Resize::default())?;
+    let model = InstanceModel::new(network, classes, RcnnTransform::default())?;
     let matched = torchvision::match_names(&args.weights, &file, model.specs(), torchvision::Part::Whole)?;
-    model.save(&args.out, &matched.values, torchvision::batches(&file))?;
+    model.save(&args.out, &matched.values, batches(&file))?;
     let values: usize = matched.values.values().map(|t| t.shape().elements()).sum();
     let renamed = if old { "; names of older files were brought up to date, batch norm's eps is 0" } else { "" };
     println!("{}: {arch}, {values} values, {} classes{renamed}", args.out.display(), model.classes.len());
     Ok(())
+}
+
+/// How many labels a file's network tells apart, the background included: from the shape of its classifier.
+fn labels(path: &Path, arch: &str, file: &TensorFile) -> Result<usize> {
+    let (name, each) = match InstanceNet::by_name(arch, 1)? {
+        InstanceNet::Rcnn(_) => ("roi_heads.box_predictor.cls_score.weight", 1),
+        InstanceNet::RetinaNet(net) => ("head.classification_head.cls_logits.weight", net.head.anchors.per_place(0)),
+    };
+    let tensor = file.tensors.get(name).ok_or_else(|| {
+        Error::file(path, format!("has no tensor '{name}', which {arch} needs; is it a network of another kind?"))
+    })?;
+    let rows = tensor.shape().first().copied().unwrap_or(0);
+    if rows < 2 * each || rows % each != 0 {
+        return Err(Error::file(path, format!("tensor '{name}' is {}, which fits no number of classes", tensor.ty())));
+    }
+    Ok(rows / each)
+}
+
+/// How many batches the network has been trained on, as PyTorch counts them.
+fn batches(file: &TensorFile) -> u64 {
+    let counted = file.tensors.iter().find(|(name, t)| name.ends_with("num_batches_tracked") && t.shape().elements() == 1);
+    counted.filter(|(_, t)| t.dtype() == DType::I32).map_or(0, |(_, t)| u64::try_from(t.as_i32()[0]).unwrap_or(0))
 }

@@ -6,6 +6,7 @@ pub mod border;
 pub mod cache;
 pub mod classes;
 pub mod coco;
+pub mod coco_names;
 pub mod detection;
 pub mod formats;
 pub mod jitter;

@@ -16,7 +16,13 @@ pub mod heads;
 pub mod loss;
 pub mod mask;
 pub mod paste;
+pub mod retina_head;
+pub mod roi_heads;
+pub mod roi_parts;
+pub mod rpn;
 pub mod select;
+mod shared;
+pub mod truth;
 
 pub use boxes::{BBox, Detection, Instance, Labelled};
 pub use decode::decode;

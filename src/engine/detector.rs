@@ -5,7 +5,7 @@ use super::detection_model::DetectionModel;
 use super::detector_model::DetectorModel;
 use super::instance_model::InstanceModel;
 use crate::data::letterbox::Placement;
-use crate::data::resize::Resized;
+use crate::data::resize::{RcnnBatch, Resized};
 use crate::detection::paste::paste;
 use crate::detection::select::{Select, select_detections};
 use crate::detection::{BBox, Detection, Instance, Mask};
@@ -80,14 +80,15 @@ impl Detector {
         self
     }
 
-    /// Another input size, height and width: of a Darknet network's input; what pictures are made as large as to fit into, for the others. Fails
-    /// where the network's strides or connected layers do not allow it.
+    /// Another input size, height and width: of a Darknet network's input; for the others what the shorter and the longer side of a picture are
+    /// made at most. Fails where the network's strides or connected layers do not allow it.
     pub fn with_size(mut self, size: [usize; 2]) -> Result<Self> {
         self.programs.clear();
         match &mut self.model {
             DetectorModel::Darknet(model) => model.size = size,
             DetectorModel::Instance(model) => {
-                model.resize = model.resize.within(size);
+                let [h, w] = size;
+                (model.transform.min_size, model.transform.max_size) = (h.min(w), h.max(w));
                 return Ok(self);
             }
         }
@@ -134,12 +135,11 @@ impl Detector {
         if regions.is_empty() {
             return Ok(Vec::new());
         }
-        let resized = model.resize.batch(&[picture]);
-        let [sy, sx] = resized.ratios[0];
-        let corners = |b: &BBox| [b.x0 / sx, b.y0 / sy, b.x1 / sx, b.y1 / sy];
-        let data: Vec<f32> = regions.iter().flat_map(corners).collect();
+        let batch = model.transform.batch(&[picture]);
+        let placed = regions.iter().map(|&region| batch.resized[0].map(region));
+        let data: Vec<f32> = placed.flat_map(|b| [b.x0, b.y0, b.x1, b.y1]).collect();
         let proposals = Tensor::f32([1, regions.len(), 4], data);
-        Ok(self.run_resized(&[picture], resized, Some(&proposals))?.wait()?.remove(0).detections)
+        Ok(self.run_resized(batch, Some(&proposals))?.wait()?.remove(0).detections)
     }
 
     /// Submits a batch and returns without waiting, so that the next one can be prepared while the device works.
@@ -152,33 +152,23 @@ impl Detector {
             }
             DetectorModel::Instance(model) => {
                 self.model.refuse_proposals()?;
-                let resized = model.resize.batch(pictures);
-                self.run_resized(pictures, resized, None)
+                let batch = model.transform.batch(pictures);
+                self.run_resized(batch, None)
             }
         }
     }
 
-    fn run_resized(
-        &mut self,
-        pictures: &[&RgbImage],
-        resized: Resized,
-        proposals: Option<&Tensor>,
-    ) -> Result<PendingDetections> {
-        let shape = resized.images.shape();
-        let size = [shape[1], shape[2]];
-        let regions = proposals.map(|p| p.shape()[1]);
-        let place = |(picture, &[down, across]): (&&RgbImage, &[f32; 2])| Placed {
-            picture: dimensions(picture),
-            back: Back::Scale { across, down },
-        };
-        let places = pictures.iter().zip(&resized.ratios).map(place).collect();
-        let mut feed = vec![(IMAGES, &resized.images), (SIZES, &resized.sizes)];
+    fn run_resized(&mut self, batch: RcnnBatch, proposals: Option<&Tensor>) -> Result<PendingDetections> {
+        let shape = batch.images.shape();
+        let kind = Batch { pictures: shape[0], size: [shape[1], shape[2]], regions: proposals.map(|p| p.shape()[1]) };
+        let mut feed = vec![(IMAGES, &batch.images), (SIZES, &batch.image_sizes)];
         feed.extend(proposals.map(|p| (PROPOSALS, p)));
         let first_label = match &self.model {
             DetectorModel::Instance(model) => model.network.first_label(),
             DetectorModel::Darknet(_) => 1,
         };
-        self.run(Batch { pictures: pictures.len(), size, regions }, &feed, places, first_label)
+        let places = batch.resized.iter().map(|&r| Placed { picture: r.original, back: Back::Resized(r) }).collect();
+        self.run(kind, &feed, places, first_label)
     }
 
     fn run(
@@ -262,7 +252,7 @@ struct Placed {
 /// The way of boxes from the input to the picture.
 enum Back {
     Placement(Placement),
-    Scale { across: f32, down: f32 },
+    Resized(Resized),
 }
 
 impl Placed {
@@ -270,9 +260,7 @@ impl Placed {
         let [height, width] = self.picture;
         let mapped = match &self.back {
             Back::Placement(placement) => placement.map_back(b),
-            Back::Scale { across, down } => {
-                BBox { x0: b.x0 * across, y0: b.y0 * down, x1: b.x1 * across, y1: b.y1 * down }
-            }
+            Back::Resized(resized) => resized.map_back(b),
         };
         mapped.clipped(width as f32, height as f32)
     }

@@ -1,7 +1,8 @@
 //! Measures a trained detection network on labelled pictures: the numbers of COCO and of VOC.
 
-use super::detector::{Detector, PendingDetections};
-use crate::Result;
+use super::detector::{Detector, Found, PendingDetections};
+use super::detector_model::DetectorModel;
+use crate::{Error, Result};
 use crate::data::labelled::LabelledPictures;
 use crate::detection::select::{MEASURED_SCORE, Select};
 use crate::detection::{Detection, Labelled, Mask};
@@ -33,6 +34,26 @@ impl Detected {
         eval
     }
 
+    /// The 12 numbers of COCO for masks. Fails where a detection has none.
+    pub fn coco_masks(&self, classes: usize) -> Result<CocoEval> {
+        let mut eval = CocoEval::new(classes);
+        if self.masks.len() != self.found.len() {
+            return Err(Error::Usage("this network draws no masks".into()));
+        }
+        for (i, (truth, found)) in self.truth.iter().zip(&self.found).enumerate() {
+            eval.add_masks(truth, &self.true_masks[i], found, &self.masks[i]);
+        }
+        Ok(eval)
+    }
+
+    /// What was found in picture `i` with a score above `score`.
+    pub fn found_above(&self, i: usize, score: f32) -> Found {
+        let sure = |k: &usize| self.found[i][*k].score > score;
+        let kept: Vec<usize> = (0..self.found[i].len()).filter(sure).collect();
+        let masks = self.masks.get(i).map(|masks| kept.iter().map(|&k| masks[k].clone()).collect());
+        Found { detections: kept.iter().map(|&k| self.found[i][k]).collect(), masks }
+    }
+
     /// VOC's curves at an IoU of 0.5, to be read off.
     pub fn voc(&self, classes: usize) -> VocEval {
         let mut eval = VocEval::new(classes, VOC_IOU);
@@ -41,9 +62,14 @@ impl Detected {
     }
 }
 
-/// How detections are chosen for the measures: nearly all of them, so that the whole precision-recall curve is there.
-pub fn measured() -> Select {
-    Select { score_threshold: MEASURED_SCORE, ..Default::default() }
+/// How detections are chosen for the measures: nearly all of a Darknet network's, so that the whole precision-recall curve is there; those of
+/// R-CNN and RetinaNet as torchvision measures them.
+pub fn measured(model: &DetectorModel) -> Select {
+    let usual = model.usual_selection();
+    match model {
+        DetectorModel::Darknet(_) => Select { score_threshold: MEASURED_SCORE, ..usual },
+        DetectorModel::Instance(_) => usual,
+    }
 }
 
 /// Runs the detector over all pictures. `each` is called with the number done.

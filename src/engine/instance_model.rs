@@ -2,7 +2,7 @@
 //! configuration, the class names and how pictures are brought to its input.
 
 use super::parameters;
-use crate::data::resize::Resize;
+use crate::data::resize::RcnnTransform;
 use crate::graph::Variables;
 use crate::models::instance::InstanceNet;
 use crate::nn::ParameterSpec;
@@ -20,7 +20,7 @@ pub struct InstanceModel {
     /// Class names, the background not among them.
     pub classes: Vec<String>,
     /// From pictures to the network's input.
-    pub resize: Resize,
+    pub transform: RcnnTransform,
     specs: Vec<ParameterSpec>,
 }
 
@@ -29,21 +29,21 @@ pub const ARCHITECTURE: &str = "instances";
 
 impl InstanceModel {
     /// Fails when the configuration makes no network, or the number of names is not that of its classes.
-    pub fn new(network: InstanceNet, classes: Vec<String>, resize: Resize) -> Result<Self> {
+    pub fn new(network: InstanceNet, classes: Vec<String>, transform: RcnnTransform) -> Result<Self> {
         let (want, have) = (network.classes(), classes.len());
         if want != have {
             return Err(Error::Usage(format!("the network has {want} classes, {have} names were given")));
         }
         let specs = network.specs()?;
-        Ok(Self { network, classes, resize, specs })
+        Ok(Self { network, classes, transform, specs })
     }
 
     /// The metadata of its file.
     pub fn metadata(&self) -> BTreeMap<String, String> {
         let network = serde_json::to_string(&self.network).expect("plain data");
         let classes = serde_json::to_string(&self.classes).expect("plain data");
-        let resize = serde_json::to_string(&self.resize).expect("plain data");
-        parameters::metadata(ARCHITECTURE, [("network", network), ("classes", classes), ("resize", resize)])
+        let transform = serde_json::to_string(&self.transform).expect("plain data");
+        parameters::metadata(ARCHITECTURE, [("network", network), ("classes", classes), ("transform", transform)])
     }
 
     /// Reads everything but the weights from a file's metadata. Fails when the file is no such model.
@@ -51,8 +51,8 @@ impl InstanceModel {
         parameters::check_architecture(path, file, ARCHITECTURE)?;
         let network = parameters::from_json(path, file, "network")?;
         let classes = parameters::from_json(path, file, "classes")?;
-        let resize = parameters::from_json(path, file, "resize")?;
-        Self::new(network, classes, resize).map_err(|e| Error::file(path, e.to_string()))
+        let transform = parameters::from_json(path, file, "transform")?;
+        Self::new(network, classes, transform).map_err(|e| Error::file(path, e.to_string()))
     }
 
     /// Names, types and layouts of its parameters and states.

@@ -170,7 +170,9 @@ fn json(value: &impl serde::Serialize) -> String {
 
 /// mAP at an IoU of 0.5, all-point interpolation, on whole pictures.
 pub fn validate(model: &DetectionModel, weights: &Variables, val: &dyn LabelledPictures) -> Result<Scores> {
-    let mut detector = Detector::new(model.clone(), weights.clone()).with_selection(measured());
+    let detector = Detector::new(model.clone(), weights.clone());
+    let select = measured(detector.model());
+    let mut detector = detector.with_selection(select);
     let eval = detect_all(&mut detector, val, |_| {})?.voc(model.classes.len());
     let [_, ap] = means(&eval.curves());
     Ok(vec![("map50".into(), ap.unwrap_or(0.0))])

@@ -16,6 +16,7 @@ use crate::metrics::coco::CocoEval;
 use crate::models::instance::{IMAGES, SIZES, inputs};
 use crate::nn::{Net, initialise};
 use crate::ops::add::Add;
+use crate::optim::Optimizer;
 use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use std::cell::Cell;
@@ -52,7 +53,10 @@ impl InstanceRun {
         resume: bool,
         progress: &mut dyn Progress,
     ) -> Result<DetectionOutcome> {
-        let step = self.step_graph(train.canvas, train.capacity)?;
+        let Some(canvas) = train.transform.canvas else {
+            return Err(Error::Usage("training needs a canvas: one size for all batches".into()));
+        };
+        let step = self.step_graph(canvas, train.capacity)?;
         let specs = self.model.specs();
         let variables = Variables::new(gpu);
         for spec in specs {
@@ -108,6 +112,11 @@ impl InstanceRun {
         let parts = losses.into_iter().map(|(name, value)| (named(name), value)).collect();
         Ok(StepGraph { parts, ..training_graph(graph, total, &self.settings)? })
     }
+}
+
+/// What torchvision's recipes train these networks with.
+pub fn usual_optimizer() -> Optimizer {
+    Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 1e-4 }
 }
 
 /// Declares the true objects of a batch; see [`Truth`].

@@ -142,12 +142,29 @@ impl InstanceNet {
         })
     }
 
+    /// The network with some of its configuration changed: `change` is a JSON object of what differs, `{"rpn": {"sample": 64}}`; null takes away.
+    pub fn changed(&self, change: serde_json::Value) -> Result<Self> {
+        let mut all = serde_json::to_value(self).expect("plain data");
+        merge(&mut all, change);
+        serde_json::from_value(all).map_err(|e| Error::Usage(format!("configuration of the network: {e}")))
+    }
+
     /// Classes of objects, the background not counted.
     pub fn classes(&self) -> usize {
         match self {
             Self::Rcnn(net) => net.classes,
             Self::RetinaNet(net) => net.classes,
         }
+    }
+
+    /// The same network for another number of classes.
+    pub fn with_classes(&self, classes: usize) -> Self {
+        let mut other = self.clone();
+        match &mut other {
+            Self::Rcnn(net) => net.classes = classes,
+            Self::RetinaNet(net) => net.classes = classes,
+        }
+        other
     }
 
     /// Whether it draws masks.
@@ -231,6 +248,19 @@ impl InstanceNet {
         let pictures = inputs(net.graph, 1, [64, 64], self.takes_proposals().then_some(1))?;
         self.detect(&mut net, &pictures)?;
         Ok(net.specs)
+    }
+}
+
+/// Puts `change` over `all` (RFC 7396); an object with one key that `all`'s own object has not replaces it, so that a choice can be another one.
+fn merge(all: &mut serde_json::Value, change: serde_json::Value) {
+    use serde_json::Value;
+    match (all, change) {
+        (Value::Object(all), Value::Object(change)) if change.keys().any(|k| all.contains_key(k)) || change.len() != 1 => {
+            for (key, value) in change {
+                merge(all.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (all, change) => *all = change,
     }
 }
 

@@ -55,14 +55,16 @@ impl Norm {
 
     /// Adds the norm as `name`: (N, H, W, C) or (N, C) to the same.
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
-        let frozen = matches!(self, Self::Frozen { .. });
-        net.scope(name, |net| net.frozen_if(frozen, |net| self.build_here(net, x)))
+        net.scope(name, |net| self.build_here(net, x))
     }
 
     fn build_here(&self, net: &mut Net<'_>, x: Value) -> Result<Value> {
         let ty = TensorType::f32([net.graph.shape(x).channels()]);
-        let weight = net.parameter("weight", ty.clone(), Init::Constant(1.0), Layout::Plain)?;
-        let bias = net.parameter("bias", ty.clone(), Init::Constant(0.0), Layout::Plain)?;
+        let mut affine = |name: &str, first: f32| match self {
+            Self::Frozen { .. } => net.state(name, ty.clone(), Init::Constant(first)),
+            _ => net.parameter(name, ty.clone(), Init::Constant(first), Layout::Plain),
+        };
+        let (weight, bias) = (affine("weight", 1.0)?, affine("bias", 0.0)?);
         let mean = net.state("running_mean", ty.clone(), Init::Constant(0.0))?;
         let variance = net.state("running_var", ty, Init::Constant(1.0))?;
         net.specs.last_mut().expect("just added").counts_batches = !matches!(self, Self::Frozen { .. });

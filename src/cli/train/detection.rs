@@ -42,17 +42,21 @@ pub struct DetectionArgs {
 }
 
 impl DetectionArgs {
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.capacity
+    }
+
     fn fit(&self) -> Fit {
         if self.stretch { Fit::Stretch } else { Fit::Letterbox }
     }
 }
 
 /// Labelled pictures of any kind.
-type Pictures = Box<dyn LabelledPictures>;
+pub(super) type Pictures = Box<dyn LabelledPictures>;
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let given = args.model.as_deref().map(Given::read).transpose()?;
-    let (train, val) = data(args, given.as_ref())?;
+    let (train, val) = data(args, given.as_ref().map(|g| &g.model.classes[..]))?;
     let (model, start) = match given {
         Some(given) => go_on(args, given, train.classes())?,
         None => (new_network(args, &train)?, BTreeMap::new()),
@@ -63,7 +67,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     };
     let capacity = match args.detection.capacity {
         Some(n) => n,
-        None => room(&train, &augment)?,
+        None => room(&train, if augment.mosaic > 0.0 { 4 } else { 1 })?,
     };
     let multi_scale = args.detection.multi_scale.then(|| MultiScale { seed: args.seed, ..MultiScale::default() });
     let settings = super::settings(args, train.len())?;
@@ -98,8 +102,8 @@ fn usual_augment() -> DetectionAugment {
 /// The share of the pictures that are validated on where the data do not say which.
 const SET_ASIDE: f64 = 0.1;
 
-/// The pictures to train on, and those to validate on.
-fn data(args: &TrainArgs, given: Option<&Given>) -> Result<(Pictures, Pictures)> {
+/// The pictures to train on, and those to validate on. `known` are the classes of a model to go on from.
+pub(super) fn data(args: &TrainArgs, known: Option<&[String]>) -> Result<(Pictures, Pictures)> {
     if built_in::is(&args.data) {
         return Ok((
             Box::new(built_in::plates(args.seed, 0, 1600)),
@@ -112,10 +116,10 @@ fn data(args: &TrainArgs, given: Option<&Given>) -> Result<(Pictures, Pictures)>
     let named = |name: &str| there.iter().any(|s| s == name).then(|| name.to_string());
     let (mut train, report) = labelled(&args.data, named("train").as_deref(), names, map)?;
     eprintln!("{report}");
-    if let (None, Some(given)) = (names, given)
-        && train.classes().iter().all(|name| find_class(&given.model.classes, name).is_some())
+    if let (None, Some(known)) = (names, known)
+        && train.classes().iter().all(|name| find_class(known, name).is_some())
     {
-        train = train.with_classes(&given.model.classes)?;
+        train = train.with_classes(known)?;
     }
     let classes = train.classes().to_vec();
     let validation = named("val").or_else(|| named("valid"));
@@ -239,12 +243,11 @@ fn numbers(list: &str) -> Result<Vec<[f32; 2]>> {
 /// Most boxes that a network is given room for by itself: every one costs time in every step.
 const MOST: usize = 256;
 
-/// Room for the boxes of the fullest picture, or of a mosaic of such.
-fn room(train: &Pictures, augment: &DetectionAugment) -> Result<usize> {
+/// Room for the boxes of the fullest picture, or of so many of such `together`.
+pub(super) fn room(train: &Pictures, together: usize) -> Result<usize> {
     let mut most = 1;
     for i in 0..train.len() {
         most = most.max(train.labels(i)?.boxes.len());
     }
-    let together = if augment.mosaic > 0.0 { 4 * most } else { most };
-    Ok(together.next_multiple_of(8).min(MOST))
+    Ok((together * most).next_multiple_of(8).min(MOST))
 }

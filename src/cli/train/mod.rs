@@ -2,21 +2,25 @@
 
 mod bars;
 mod detection;
+mod instances;
 mod segmentation;
 
 pub(super) use bars::Bars;
 pub use bars::bar;
 
 use super::{DeviceArgs, parse_size};
+use crate::engine::instance_model;
 use crate::engine::train::{Outcome, TrainSettings};
+use crate::models::instance::named;
 use crate::optim::{Rate, Schedule, Warmup};
+use crate::weights::TensorFile;
 use crate::{Error, Result};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct TrainArgs {
-    /// Architecture: unet, a detector of `wgvision models` such as yolo-micro, or a Darknet .cfg file.
+    /// Architecture: unet, a detector of `wgvision models` such as yolo-micro or maskrcnn_micro, or a Darknet .cfg file.
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "model", conflicts_with = "model")]
     arch: Option<String>,
     /// Go on from a trained detector's weights (another number of classes starts with new heads).
@@ -85,16 +89,26 @@ pub struct TrainArgs {
     segmentation: segmentation::SegmentationArgs,
     #[command(flatten)]
     detection: detection::DetectionArgs,
+    #[command(flatten)]
+    instances: instances::InstanceArgs,
 }
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     if !args.resume && args.out.join("last.safetensors").exists() {
         return Err(Error::file(&args.out, "already holds a run; continue it with --resume, or choose another --out"));
     }
-    match args.arch.as_deref() {
-        Some("unet") => segmentation::run(args, device),
+    match (args.arch.as_deref(), &args.model) {
+        (Some("unet"), _) => segmentation::run(args, device),
+        (Some(name), _) if named(name, 1).is_some() => instances::run(args, device),
+        (None, Some(path)) if is_instances(path)? => instances::run(args, device),
         _ => detection::run(args, device),
     }
+}
+
+/// Whether a model file holds an R-CNN or a RetinaNet.
+fn is_instances(path: &Path) -> Result<bool> {
+    let file = TensorFile::read(path)?;
+    Ok(file.metadata.get("architecture").is_some_and(|name| name == instance_model::ARCHITECTURE))
 }
 
 /// Decoded pictures kept in memory, in bytes for each data set.

@@ -14,7 +14,7 @@ fn spec(name: &str, shape: &[usize]) -> ParameterSpec {
     };
     let shape = layout.import(&Tensor::zeros(&TensorType::f32(shape))).shape().to_vec();
     let ty = TensorType::f32(shape);
-    ParameterSpec { name: name.into(), ty, init: Init::Constant(0.0), layout, counts_batches: false }
+    ParameterSpec { name: name.into(), ty, init: Init::Constant(0.0), layout, counts_batches: false, buffer: false }
 }
 
 /// A body of two stages, one pyramid level, an RPN, and heads for `classes`.
