@@ -10,12 +10,14 @@
 //! | decoded boxes | f32 (N, M, 4) | corners x0, y0, x1, y1 in pixels of the network's input |
 //! | decoded scores | f32 (N, M, C) | probability of each class |
 
+pub mod anchors;
 pub mod boxes;
 pub mod decode;
 pub mod heads;
 pub mod loss;
 pub mod select;
 
+pub use anchors::AnchorSpec;
 pub use boxes::{BBox, Detection, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
