@@ -2,7 +2,7 @@
 """Makes kernels-tests/golden/*.safetensors: what PyTorch and torchvision compute, for kernels-tests/golden.rs to hold the
 library against.
 
-    python3 tools/make_goldens.py [OP ...]        all files, or those of the named ops
+    python3 tools/make_goldens.py [OP ...]        all files, or those of the named ops; `anchors` makes anchors.json
 
 Needs torch and torchvision (CPU builds suffice); made with torch 2.15 and torchvision 0.29. Inputs are drawn in float32 from a
 seed that depends on the op and the case alone, so one op's file does not change when another op gains a case. Everything is
@@ -15,6 +15,7 @@ and gives the root mean square of the sums of their absolute terms, which is wha
 """
 import hashlib
 import json
+import math
 import pathlib
 import struct
 import sys
@@ -1224,10 +1225,192 @@ def split_index(g):
     g.case("80", fn, draw, {"divisor": 80}, wrt=[], outputs=("quotient", "remainder"))
 
 
+@golden
+def reciprocal(g):
+    for shape in ((7,), (2, 3, 4, 5)):
+        g.case("x".join(map(str, shape)), torch.reciprocal, lambda: {"x": off_zero(*shape)})
+
+
+@golden
+def one_hot(g):
+    fn = lambda index: F.one_hot(index, 21).double()
+    for shape in ((9,), (2, 7), (2, 3, 4)):
+        draw = lambda: {"index": torch.randint(0, 21, shape)}
+        g.case("x".join(map(str, shape)), fn, draw, {"num_classes": 21}, wrt=[])
+
+
+def spread(*shape, span=600.0, smallest=4.0, largest=300.0):
+    """Boxes (..., 4) with positive sides, some beyond a picture of `span`."""
+    centre = uniform(*shape, 2, low=-0.1 * span, high=1.1 * span)
+    size = torch.exp(uniform(*shape, 2, low=math.log(smallest), high=math.log(largest)))
+    return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+
+
+CODERS = {"rpn": (1.0, 1.0, 1.0, 1.0), "heads": (10.0, 10.0, 5.0, 5.0), "uneven": (2.0, 3.0, 0.5, 1.5)}
+
+
+@golden
+def box_decode(g):
+    def fn(weights, sizes):
+        def run(deltas, boxes, image_sizes=None):
+            n, rows, _ = deltas.shape
+            boxes = boxes.expand(n, rows, 4)
+            coder = torchvision.models.detection._utils.BoxCoder(weights)
+            made = coder.decode(deltas.flatten(0, 1), [b for b in boxes]).reshape(n, -1, 4)
+            if sizes:
+                clip = torchvision.ops.clip_boxes_to_image
+                made = torch.stack([clip(m, tuple(map(int, s))) for m, s in zip(made, image_sizes)])
+            return made
+
+        return run
+
+    for coder, weights in CODERS.items():
+        for n, rows, classes, alike, sizes in ((1, 5, 1, False, False), (2, 9, 1, True, True), (2, 6, 4, False, True)):
+            name = f"{coder}_{n}x{rows}x{classes}" + ("_alike" if alike else "") + ("_clipped" if sizes else "")
+
+            def draw():
+                # Some growths lie beyond the bound of log(1000 / 16).
+                scale = torch.tensor(weights * classes)
+                drawn = {"deltas": torch.randn(n, rows, 4 * classes) * scale, "boxes": spread(1 if alike else n, rows)}
+                drawn["deltas"][:, ::4] *= 3
+                return drawn | ({"image_sizes": torch.tensor([[480.0, 600.0], [333.0, 500.0]])[:n]} if sizes else {})
+
+            g.case(name, fn(weights, sizes), draw, {"weights": weights}, wrt=["deltas"])
+
+
+@golden
+def box_encode(g):
+    def fn(weights):
+        def run(reference, boxes):
+            boxes = boxes.expand_as(reference)
+            coder = torchvision.models.detection._utils.BoxCoder(weights)
+            return torch.stack([coder.encode_single(r, b) for r, b in zip(reference, boxes)])
+
+        return run
+
+    for coder, weights in CODERS.items():
+        for n, rows, alike in ((1, 7, False), (3, 30, True)):
+            draw = lambda: {"reference": spread(n, rows), "boxes": spread(1 if alike else n, rows)}
+            name = f"{coder}_{n}x{rows}" + ("_alike" if alike else "")
+            g.case(name, fn(weights), draw, {"weights": weights}, wrt=[])
+
+
+@golden
+def match_boxes(g):
+    def fn(high, low, low_quality):
+        # In float32, as detectors call it: overlaps meet thresholds and each other exactly.
+        def run(boxes, gt_boxes, gt_labels):
+            matcher = torchvision.models.detection._utils.Matcher(high, low, low_quality)
+            rows = []
+            for i, (truths, labels) in enumerate(zip(gt_boxes.float(), gt_labels)):
+                own = boxes[i if len(boxes) > 1 else 0].float()
+                places = torch.where(labels >= 0)[0]
+                found = matcher(torchvision.ops.box_iou(truths[places], own))
+                rows.append(torch.where(found >= 0, places[found.clamp(min=0)], found))
+            return torch.stack(rows)
+
+        return run
+
+    def whole(*shape, span=24, largest=12):
+        """Boxes of whole pixels: overlaps such as 1/2 and 7/10, many of them more than once."""
+        low = torch.randint(0, span, (*shape, 2))
+        return torch.cat([low, low + torch.randint(1, largest, (*shape, 2))], dim=-1).float()
+
+    def labels(*shape):
+        """True boxes and gaps between them; the first is always there."""
+        drawn = torch.randint(-1, 20, shape)
+        drawn[torch.rand(shape) < 0.3] = -1
+        drawn[:, 0] = 1
+        return drawn
+
+    makers = {"whole": whole, "spread": spread}
+    for kind, make in makers.items():
+        for high, low, low_quality in ((0.7, 0.3, True), (0.5, 0.4, True), (0.5, 0.5, False), (0.7, 0.3, False)):
+            for n, rows, truths, alike in ((1, 40, 3, False), (2, 700, 9, True), (3, 257, 20, False)):
+                draw = lambda: {
+                    "boxes": make(1 if alike else n, rows),
+                    "gt_boxes": make(n, truths),
+                    "gt_labels": labels(n, truths),
+                }
+                attrs = {"high_threshold": high, "low_threshold": low, "allow_low_quality_matches": low_quality}
+                name = f"{kind}_{high}_{low}_{'low' if low_quality else 'plain'}_{n}x{rows}x{truths}"
+                g.case(name, fn(high, low, low_quality), draw, attrs, wrt=[], outputs=("matched",))
+
+    # A true box that nothing overlaps: all boxes keep what they overlap most, which is the first true box where it is nothing.
+    far = lambda: {
+        "boxes": whole(1, 50),
+        "gt_boxes": torch.cat([whole(1, 3), torch.tensor([[[900.0, 900.0, 950.0, 960.0]]])], dim=1),
+        "gt_labels": torch.ones(1, 4, dtype=torch.int64),
+    }
+    attrs = {"high_threshold": 0.7, "low_threshold": 0.3, "allow_low_quality_matches": True}
+    g.case("far", fn(0.7, 0.3, True), far, attrs, wrt=[], outputs=("matched",))
+
+
+@golden
+def sample_balanced(g):
+    """The numbers of positives and negatives alone: which are taken is a hash here, and PyTorch's generator there."""
+
+    def fn(size, fraction):
+        def run(matched, step):
+            sampler = torchvision.models.detection._utils.BalancedPositiveNegativeSampler(size, fraction)
+            # torchvision's labels: 1 and above positive, 0 negative, -1 neither.
+            labels = torch.where(matched >= 0, 1, torch.where(matched == -1, 0, -1))
+            positive, negative = sampler(list(labels))
+            return torch.stack([torch.stack([p.sum(), n.sum()]) for p, n in zip(positive, negative)])
+
+        return run
+
+    def drawn(n, rows, positives, neither):
+        kinds = torch.rand(n, rows)
+        matched = torch.full((n, rows), -1)
+        matched[kinds < positives + neither] = -2
+        return torch.where(kinds < positives, torch.randint(0, 9, (n, rows)), matched)
+
+    for size, fraction in ((256, 0.5), (512, 0.25), (10, 0.3), (7, 0.5)):
+        for n, rows, positives, neither in ((1, 5, 0.5, 0.2), (2, 600, 0.02, 0.1), (2, 600, 0.5, 0.1), (1, 300, 1.0, 0.0), (2, 900, 0.0, 0.5)):
+            draw = lambda: {"matched": drawn(n, rows, positives, neither), "step": U32(torch.tensor([3]))}
+            attrs = {"size": size, "positives": int(size * fraction)}
+            g.case(f"{size}_{fraction}_{n}x{rows}_{positives}", fn(size, fraction), draw, attrs, wrt=[], outputs=("counts",))
+
+
+def write_anchors():
+    """anchors.json, for the unit tests of src/detection/anchors.rs: what AnchorGenerator makes for padded inputs and grids."""
+    retina = [[s, int(s * 2 ** (1 / 3)), int(s * 2 ** (2 / 3))] for s in (32, 64, 128, 256, 512)]
+    pyramid = lambda h, w, first: [[-(-h // 2**k), -(-w // 2**k)] for k in range(first, first + 5)]
+    cases = (
+        ([[32], [64], [128], [256], [512]], [0.5, 1.0, 2.0], [224, 320], pyramid(224, 320, 2)),
+        (retina, [0.5, 1.0, 2.0], [224, 320], pyramid(224, 320, 3)),
+        # Strides that do not divide, and differ in height and width.
+        ([[32, 64], [128, 200]], [0.5, 1.0, 2.0], [100, 160], [[7, 11], [3, 4]]),
+        # Halves, which round to even, and ratios whose roots are not exact.
+        ([[1, 3, 5, 7, 9, 11.5]], [0.33, 0.25, 1.0, 3.0, 4.0], [64, 48], [[2, 3]]),
+    )
+    made = []
+    for sizes, ratios, padded, grids in cases:
+        generator = torchvision.models.detection.anchor_utils.AnchorGenerator(tuple(map(tuple, sizes)), (tuple(ratios),) * len(sizes))
+        images = torchvision.models.detection.image_list.ImageList(torch.zeros(1, 3, *padded), [tuple(padded)])
+        anchors = generator(images, [torch.zeros(1, 1, *g) for g in grids])[0]
+        places = sorted({0, 1, len(anchors) - 1} | {i * len(anchors) // 40 for i in range(40)})
+        made.append({
+            "spec": {"sizes": sizes, "ratios": ratios},
+            "base": [b.tolist() for b in generator.cell_anchors],
+            "padded": padded,
+            "grids": grids,
+            "count": len(anchors),
+            "some": [[i, anchors[i].tolist()] for i in places],
+            "sums": anchors.double().sum(dim=0).tolist(),
+        })
+    text = ",\n".join(json.dumps(m) for m in made)
+    (FOLDER / "anchors.json").write_text(f"[{text}]\n")
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     chosen = sys.argv[1:] or sorted(MAKERS)
     total = 0
+    if not sys.argv[1:] or "anchors" in chosen:
+        write_anchors()
+        chosen = [op for op in chosen if op != "anchors"]
     for op in chosen:
         g = Golden(op)
         MAKERS[op](g)

@@ -10,6 +10,7 @@
 //! | decoded boxes | f32 (N, M, 4) | corners x0, y0, x1, y1 in pixels of the network's input |
 //! | decoded scores | f32 (N, M, C) | probability of each class |
 
+pub mod anchors;
 pub mod boxes;
 pub mod decode;
 pub mod heads;
@@ -25,6 +26,8 @@ mod shared;
 pub mod truth;
 
 pub use boxes::{BBox, Detection, Instance, Labelled};
+pub use anchors::AnchorSpec;
+pub use boxes::{BBox, Detection, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
 pub use loss::{HeadLoss, head_loss};
