@@ -27,7 +27,6 @@ pub mod truth;
 
 pub use boxes::{BBox, Detection, Instance, Labelled};
 pub use anchors::AnchorSpec;
-pub use boxes::{BBox, Detection, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
 pub use loss::{HeadLoss, head_loss};
