@@ -123,7 +123,7 @@ impl Network {
 
     /// Adds the network to a graph with `n` pictures of height and width `size`: what is to be read from it.
     fn build(&self, net: &mut Net<'_>, n: usize, [h, w]: [usize; 2]) -> Result<Vec<Value>> {
-        let mut images = |graph: &mut Graph, c: usize| graph.input(IMAGES, TensorType::f32([n, h, w, c]));
+        let images = |graph: &mut Graph, c: usize| graph.input(IMAGES, TensorType::f32([n, h, w, c]));
         match self {
             Self::UNet(unet) => {
                 let images = images(net.graph, unet.in_channels)?;
