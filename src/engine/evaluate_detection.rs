@@ -2,7 +2,7 @@
 
 use super::detector::{Detector, Found, PendingDetections};
 use super::detector_model::DetectorModel;
-use crate::{Error, Result};
+use crate::Result;
 use crate::data::labelled::LabelledPictures;
 use crate::detection::select::{MEASURED_SCORE, Select};
 use crate::detection::{Detection, Labelled, Mask};
@@ -37,11 +37,8 @@ impl Detected {
     /// The 12 numbers of COCO for masks. Fails where a detection has none.
     pub fn coco_masks(&self, classes: usize) -> Result<CocoEval> {
         let mut eval = CocoEval::new(classes);
-        if self.masks.len() != self.found.len() {
-            return Err(Error::Usage("this network draws no masks".into()));
-        }
-        for (i, (truth, found)) in self.truth.iter().zip(&self.found).enumerate() {
-            eval.add_masks(truth, &self.true_masks[i], found, &self.masks[i]);
+        for (i, truth) in self.truth.iter().enumerate() {
+            eval.add_masks(truth, &self.true_masks[i], &self.found_above(i, f32::NEG_INFINITY).instances()?);
         }
         Ok(eval)
     }

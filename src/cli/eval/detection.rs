@@ -10,6 +10,7 @@ use crate::data::picture::write_picture;
 use crate::cli::detect::{drawn, rows};
 use crate::detection::select::SHOWN_SCORE;
 use crate::draw::boxes::{labels, sheet};
+use crate::draw::instances::labels as masked_labels;
 use crate::draw::panel::row;
 use crate::draw::pr_curves::{PrCurve, pr_curves_png};
 use crate::engine::Detector;
@@ -124,7 +125,10 @@ fn illustrate(out: &Path, data: &dyn LabelledPictures, all: &Detected, curves: &
         let labelled = data.get(i)?;
         let found = all.found_above(i, SHOWN_SCORE);
         let found = drawn(&labelled.picture, &found, classes);
-        let truth = labels(&labelled.picture, &all.truth[i], classes);
+        let truth = match all.true_masks[i].is_empty() {
+            true => labels(&labelled.picture, &all.truth[i], classes),
+            false => masked_labels(&labelled.picture, &all.truth[i], &all.true_masks[i], classes),
+        };
         let pair = row(&[("labels", &truth), ("found", &found)]);
         let file = out.join(format!("{}.png", Path::new(&labelled.name).with_extension("").display()));
         write_picture(file, &DynamicImage::ImageRgb8(pair.clone()))?;
