@@ -5,5 +5,6 @@ mod bad_input;
 mod darknet;
 mod detection;
 mod plan;
+mod rcnn;
 mod training;
 mod unet;

@@ -132,7 +132,7 @@ pub fn truth_inputs(graph: &mut Graph, n: usize, [h, w]: [usize; 2], capacity: u
 }
 
 /// The tensors of step `step`, counted from 1.
-fn feed(batch: InstanceBatch, step: u64) -> Feed {
+pub fn feed(batch: InstanceBatch, step: u64) -> Feed {
     let mut feed = vec![
         (IMAGES.to_string(), batch.images),
         (SIZES.to_string(), batch.image_sizes),

@@ -18,7 +18,7 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Reads a file. Half floats become f32, 64-bit integers i32 where they fit. Fails on a file that is missing, cut short, no
+    /// Reads a file. Half floats become f32, 64-bit integers i32 where they fit, bytes u32. Fails on a file that is missing, cut short, no
     /// safetensors, or of another element type; memory use is bounded by the file's size.
     pub fn read(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
@@ -124,6 +124,7 @@ fn from_view(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
         Dtype::F32 => Ok(Tensor::from_bytes(TensorType::f32(shape), bytes)),
         Dtype::I32 => Ok(Tensor::from_bytes(TensorType::i32(shape), bytes)),
         Dtype::U32 => Ok(Tensor::from_bytes(TensorType::u32(shape), bytes)),
+        Dtype::U8 => Ok(Tensor::u32(shape, bytes.iter().map(|&b| u32::from(b)).collect())),
         Dtype::F64 => floats(chunks::<8>(bytes).map(|b| f64::from_le_bytes(b) as f32).collect()),
         Dtype::F16 => floats(chunks::<2>(bytes).map(|b| half::f16::from_le_bytes(b).to_f32()).collect()),
         Dtype::BF16 => floats(chunks::<2>(bytes).map(|b| half::bf16::from_le_bytes(b).to_f32()).collect()),
