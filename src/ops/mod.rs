@@ -49,6 +49,7 @@ pub mod expand;
 pub mod focal;
 pub mod fold_batch_norm;
 pub mod gather;
+pub mod gather_channels;
 pub mod gelu;
 pub mod group_norm;
 pub mod hardsigmoid;
@@ -68,6 +69,8 @@ pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
 pub mod log_softmax;
+pub mod mask_paste;
+pub mod mask_targets;
 pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
@@ -87,6 +90,9 @@ pub mod relu;
 pub mod reshape;
 pub mod resize;
 pub mod rmsprop;
+pub mod roi_align;
+pub mod roi_levels;
+pub mod roi_pool;
 pub mod scale;
 pub mod sgd;
 pub mod sigmoid;
@@ -132,6 +138,7 @@ pub static REGISTRY: &[&Entry] = &[
     &focal::ENTRY,
     &fold_batch_norm::ENTRY,
     &gather::ENTRY,
+    &gather_channels::ENTRY,
     &gather_rows::ENTRY,
     &gelu::ENTRY,
     &group_norm::ENTRY,
@@ -152,6 +159,8 @@ pub static REGISTRY: &[&Entry] = &[
     &linear::ENTRY,
     &local_response_norm::ENTRY,
     &log_softmax::ENTRY,
+    &mask_paste::ENTRY,
+    &mask_targets::ENTRY,
     &matmul::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
@@ -169,6 +178,9 @@ pub static REGISTRY: &[&Entry] = &[
     &reshape::ENTRY,
     &resize::ENTRY,
     &rmsprop::ENTRY,
+    &roi_align::ENTRY,
+    &roi_levels::ENTRY,
+    &roi_pool::ENTRY,
     &scale::ENTRY,
     &sgd::ENTRY,
     &sigmoid::ENTRY,
