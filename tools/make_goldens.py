@@ -1217,6 +1217,168 @@ def gather_rows(g):
 
 
 @golden
+def gather_channels(g):
+    def fn(x, index):
+        return x[torch.arange(len(x)), index][:, None]
+
+    for shape in ((3, 5, 4, 2), (7, 2, 3, 3), (2, 91, 5, 5)):
+        draw = lambda: {"x": uniform(*shape), "index": torch.randint(0, shape[1], shape[:1])}
+        g.case("x".join(map(str, shape)), fn, draw)
+
+
+# Regions of a picture of 48 x 64: inside, over each border and corner, outside, without area, small, the whole, and many at random.
+EDGES = [
+    [3.3, 5.1, 40.7, 30.2], [-9.2, -7.7, 20.4, 18.3], [50.1, 30.6, 75.9, 60.3], [-12.1, 10.3, 80.2, 20.7], [70.3, 5.2, 90.1, 20.9],
+    [10.2, 60.4, 30.3, 75.8], [12.3, 9.1, 12.3, 9.1], [20.6, 8.2, 20.6, 30.9], [7.7, 22.2, 8.9, 22.9], [0.0, 0.0, 64.0, 48.0],
+    [-40.3, -30.4, -20.2, -15.6],
+]
+
+
+def several_regions(n, count):
+    """The first of them as above, then random ones."""
+    low = torch.rand(n, count, 2) * torch.tensor([70.0, 54.0]) - 10.0
+    boxes = torch.cat([low, low + torch.rand(n, count, 2) * torch.tensor([50.0, 40.0])], 2)
+    given = torch.tensor(EDGES[:count])
+    boxes[:, : len(given)] = given
+    return boxes
+
+
+@golden
+def roi_align(g):
+    def one(name, size, scale, ratio, aligned, map_, count, n=2):
+        def fn(x, rois):
+            return torchvision.ops.roi_align(x, list(rois), size, scale, ratio, aligned)
+
+        attrs = {"output_size": size, "spatial_scale": scale, "sampling_ratio": ratio, "aligned": aligned}
+        g.case(name, fn, lambda: {"x": uniform(n, *map_), "rois": several_regions(n, count)}, attrs, wrt=["x"])
+
+    for aligned in (False, True):
+        kind = "aligned" if aligned else "plain"
+        for ratio in (-1, 0, 1, 2, 3):
+            one(f"{kind}_{ratio}", [3, 2], 0.25, ratio, aligned, (3, 12, 16), 14)
+        one(f"{kind}_7x7", [7, 7], 0.25, 2, aligned, (4, 12, 16), 12)
+        one(f"{kind}_one", [1, 1], 0.125, -1, aligned, (4, 6, 8), 11)
+        one(f"{kind}_many", [2, 2], 0.125, 2, aligned, (4, 6, 8), 70)
+    one("wide", [2, 2], 0.25, 2, False, (68, 6, 8), 12, 1)
+
+    def turned(x, rois):
+        return torchvision.ops.roi_align(x, list(rois), [2, 3], 0.5, 2, True)
+
+    # Corners the wrong way round: the samples run backwards.
+    draw = lambda: {"x": uniform(1, 2, 24, 32), "rois": torch.tensor([[[30.3, 20.1, 10.2, 5.7], [12.2, 40.3, 30.1, 8.6]]])}
+    attrs = {"output_size": [2, 3], "spatial_scale": 0.5, "sampling_ratio": 2, "aligned": True}
+    g.case("turned", turned, draw, attrs, wrt=["x"])
+
+    def pyramid(x, x1, x2, rois, levels):
+        # What torchvision's MultiScaleRoIAlign does with the levels that its mapper gives.
+        maps, chosen = (x, x1, x2), levels.flatten()
+        index = torch.arange(len(rois)).repeat_interleave(rois.shape[1])
+        whole = torch.cat([index[:, None].to(rois), rois.reshape(-1, 4)], 1)
+        y = x.new_zeros(len(whole), x.shape[1], 7, 7)
+        for level, (features, scale) in enumerate(zip(maps, scales)):
+            own = torch.where(chosen == level)[0]
+            y = y.index_put((own,), torchvision.ops.roi_align(features, whole[own], 7, scale, 2))
+        return y
+
+    scales = [0.25, 0.125, 0.0625]
+    attrs = {"output_size": 7, "spatial_scale": scales, "sampling_ratio": 2}
+    sides = ((12, 16), (6, 8), (3, 4))
+    draw = lambda: dict(zip(("x", "x1", "x2"), (uniform(2, 4, *side) for side in sides))) | {
+        "rois": several_regions(2, 20),
+        "levels": torch.randint(-1, 3, (2, 20)),
+    }
+    g.case("pyramid", pyramid, draw, attrs, wrt=["x", "x1", "x2"])
+
+
+@golden
+def roi_levels(g):
+    from torchvision.ops.poolers import LevelMapper
+
+    def sizes():
+        low = torch.rand(2, 200, 2) * 300
+        return {"rois": torch.cat([low, low + torch.exp2(torch.rand(2, 200, 2) * 12 - 2)], 2)}
+
+    for low, high, scale, level in ((2, 5, 224, 4), (3, 7, 224, 4), (0, 3, 100, 2), (4, 4, 224, 4)):
+        fn = lambda rois: LevelMapper(low, high, scale, level)(list(rois)).reshape(rois.shape[:2])
+        attrs = {"k_min": low, "k_max": high, "canonical_scale": scale, "canonical_level": level}
+        g.case(f"{low}_{high}_{scale}_{level}", fn, sizes, attrs, wrt=[], outputs=("levels",))
+
+
+@golden
+def roi_pool(g):
+    def one(name, size, scale, map_, draw, count, n=2):
+        def fn(x, rois):
+            # The public function keeps the places to itself; they are h * W + w.
+            index = torch.arange(n).repeat_interleave(count)[:, None].to(rois)
+            whole = torch.cat([index, rois.reshape(-1, 4)], 1)
+            y, places = torch.ops.torchvision.roi_pool(x, whole, scale, *size)
+            return y, places.long()
+
+        attrs = {"output_size": size, "spatial_scale": scale}
+        inputs = lambda: {"x": draw(n, *map_), "rois": several_regions(n, count)}
+        g.case(name, fn, inputs, attrs, wrt=["x"], outputs=("y", "indices"))
+
+    one("7x7", [7, 7], 0.25, (3, 12, 16), distinct, 14)
+    one("2x3", [2, 3], 0.25, (4, 12, 16), distinct, 14)
+    one("one", [1, 1], 0.125, (4, 6, 8), distinct, 11)
+    one("many", [3, 3], 0.125, (4, 6, 8), distinct, 70)
+    one("ties", [3, 2], 0.25, (4, 12, 16), coarse, 14)
+    one("wide", [2, 2], 0.25, (68, 6, 8), distinct, 12, 1)
+
+
+@golden
+def mask_targets(g):
+    from torchvision.models.detection.roi_heads import project_masks_on_boxes
+
+    def blobs(n, truths, height, width):
+        rows, columns = torch.arange(height)[:, None], torch.arange(width)
+        place = torch.rand(n, truths, 3, 1, 1) * torch.tensor([height, width, height / 2])[:, None, None]
+        return ((rows - place[:, :, 0]) ** 2 + (columns - place[:, :, 1]) ** 2 < place[:, :, 2] ** 2).long()
+
+    def packed_bits(masks):
+        words = F.pad(masks, (0, -masks.shape[-1] % 32)).unflatten(-1, (-1, 32))
+        return U32((words << torch.arange(32)).sum(-1))
+
+    def one(name, size, truths, height, width, count, crop=None):
+        def fn(gt_masks, rois, matched, image_sizes=None):
+            masks = (gt_masks[..., None] >> torch.arange(32) & 1).flatten(-2).double()
+            h, w = (height, masks.shape[-1]) if image_sizes is None else crop
+            return torch.cat([project_masks_on_boxes(m[:, :h, :w], r, i, size) for m, r, i in zip(masks, rois, matched)])[:, None]
+
+        def draw():
+            whole = {"gt_masks": packed_bits(blobs(2, truths, height, width)), "rois": several_regions(2, count)}
+            sizes = {"image_sizes": torch.tensor([crop, crop]).float()} if crop else {}
+            return whole | {"matched": torch.randint(0, truths, (2, count))} | sizes
+
+        g.case(name, fn, draw, {"size": size}, wrt=[])
+
+    one("28", 28, 3, 48, 64, 5)
+    one("14", 14, 5, 48, 64, 16)
+    one("cut", 7, 4, 48, 64, 20, (41, 53))
+    one("small", 3, 2, 20, 32, 16)
+
+
+@golden
+def mask_paste(g):
+    from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+    def fn(masks, boxes):
+        return torch.stack([paste_masks_in_image(m[:, None], b, size)[:, 0] for m, b in zip(masks, boxes)])
+
+    def on_picture(n, count, height, width):
+        # Over the borders too, but never wholly outside, where torchvision fails; the first without area.
+        extent = torch.tensor([width, height])
+        low = (torch.rand(n, count, 2) - 0.2) * extent
+        high = torch.maximum(low + torch.rand(n, count, 2) * extent, torch.rand(n, count, 2) * 0.2 * extent + 1.0)
+        high[:, 0] = low[:, 0] = low[:, 0].abs()
+        return torch.cat([low, high], 2)
+
+    for side, size, count in ((28, (40, 56), 4), (14, (33, 47), 5), (7, (20, 30), 9), (1, (9, 11), 6)):
+        draw = lambda: {"masks": uniform(2, count, side, side, low=0.0), "boxes": on_picture(2, count, *size)}
+        g.case(f"{side}_{size[0]}x{size[1]}", fn, draw, {"size": list(size)}, wrt=[])
+
+
+@golden
 def split_index(g):
     def fn(index):
         return torch.div(index, 80, rounding_mode="floor"), torch.remainder(index, 80)

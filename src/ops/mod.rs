@@ -53,6 +53,7 @@ pub mod expand;
 pub mod focal;
 pub mod fold_batch_norm;
 pub mod gather;
+pub mod gather_channels;
 pub mod gelu;
 pub mod group_norm;
 pub mod hardsigmoid;
@@ -73,6 +74,8 @@ pub mod linear;
 pub mod local_response_norm;
 pub mod log_softmax;
 pub mod match_boxes;
+pub mod mask_paste;
+pub mod mask_targets;
 pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
@@ -95,6 +98,9 @@ pub mod reshape;
 pub mod resize;
 pub mod rmsprop;
 pub mod sample_balanced;
+pub mod roi_align;
+pub mod roi_levels;
+pub mod roi_pool;
 pub mod scale;
 pub mod sgd;
 pub mod sigmoid;
@@ -144,6 +150,7 @@ pub static REGISTRY: &[&Entry] = &[
     &focal::ENTRY,
     &fold_batch_norm::ENTRY,
     &gather::ENTRY,
+    &gather_channels::ENTRY,
     &gather_rows::ENTRY,
     &gelu::ENTRY,
     &group_norm::ENTRY,
@@ -165,6 +172,8 @@ pub static REGISTRY: &[&Entry] = &[
     &local_response_norm::ENTRY,
     &log_softmax::ENTRY,
     &match_boxes::ENTRY,
+    &mask_paste::ENTRY,
+    &mask_targets::ENTRY,
     &matmul::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
@@ -185,6 +194,9 @@ pub static REGISTRY: &[&Entry] = &[
     &resize::ENTRY,
     &rmsprop::ENTRY,
     &sample_balanced::ENTRY,
+    &roi_align::ENTRY,
+    &roi_levels::ENTRY,
+    &roi_pool::ENTRY,
     &scale::ENTRY,
     &sgd::ENTRY,
     &sigmoid::ENTRY,
