@@ -1,5 +1,6 @@
 //! Whole networks: planning, training steps, fusing, resuming, and what happens with bad input.
 
+mod backbone;
 mod bad_detection;
 mod bad_input;
 mod darknet;
