@@ -267,7 +267,7 @@ fn small(kind: BackboneKind, norm: Norm) -> (Vec<ParameterSpec>, Variables) {
         BackboneKind::Vgg16 => Neck::Level(4),
         _ => Neck::Fpn(FpnConfig { channels: 8, ..Default::default() }),
     };
-    let config = BackboneConfig { kind, width: 4, norm, trainable: 5, neck };
+    let config = BackboneConfig { kind, width: 4, norm, trainable: 5, checkpoint: false, neck };
     let mut graph = Graph::new();
     let x = graph.input("images", TensorType::f32([1, 32, 32, 3])).unwrap();
     let mut net = Net::new(&mut graph, false);

@@ -129,8 +129,9 @@ fn check_inference(name: &str) {
             assert_eq!(ours, told, "{name} {case}/{i}: labels, best score first");
             for (d, &k) in found.detections.iter().zip(&kept) {
                 let BBox { x0, y0, x1, y1 } = d.bbox;
-                let apart = [x0, y0, x1, y1].iter().zip(&boxes[4 * k..4 * k + 4]).map(|(a, b)| (a - b).abs());
-                most_box = apart.fold(most_box, f32::max);
+                for (ours, theirs) in [x0, y0, x1, y1].iter().zip(&boxes[4 * k..4 * k + 4]) {
+                    most_box = most_box.max((ours - theirs).abs());
+                }
                 most_score = most_score.max((d.score - scores[k]).abs());
             }
             if let Some(masks) = &found.masks {
