@@ -10,7 +10,7 @@ decision was to its other outcome next to how far float32 moved the numbers behi
 
 All boxes are corners x0,y0,x1,y1. Channels come first where there are channels. Metadata `config` (JSON) of every file but inputs:
 `model` (torchvision's builder), `num_classes`, `norm` ("frozen" or "train"), `scales` and `shifts` (how the formula's weights were changed: all tensors whose
-name contains the key are multiplied, then the tensor of that name is shifted, in float32), and torchvision's own keyword arguments.
+name contains the key are multiplied, then shifted, in float32), and torchvision's own keyword arguments.
 
 inputs.safetensors
     <picture>                u8  (H,W,3)   pictures of inference; the network's input is the value / 255
@@ -45,13 +45,17 @@ Metadata `margins`: {decision: [smallest distance to another outcome, largest ch
 train_<model>.safetensors: one step in training mode. Cases and image/, fpn/, proposals as above (after the step's own top n), with
     loss/<name>              f32 (1)       torchvision's names; the gradients are those of their sum
     grad/<parameter>         f32 (1+K)     L2 norm, then K projections onto signs; K is 16, for tensors of 2^18 elements and more 4
+    float32/<parameter>      f32 (1)       how far torchvision's own float32 gradient lies from it at worst: L2 norm of the difference
     buffer/<name>            f32 (1+K)     running statistics after the step, where batch norm is trained; the same numbers
     rpn/counts, roi/counts   i32 (N,3)     candidates that are positive, negative and neither (RetinaNet: rpn/counts are those of its matcher)
   * roi/labels               i32 (R+T)     classes given to proposals, then true boxes; 0 background
 The samplers take every candidate, so nothing is left to chance. Projection k of a tensor is the sum of sign_k(i) * element i in torch's
 order, with sign_k(i) = +1 where the top bit of splitmix64(fnv1a64("sign<k>." + name) + (i+1) * 0x9E3779B97F4A7C15) is set, else -1 (the sign of
-formula.uniform). An error d of a gradient moves a projection by about |d|. Metadata `float32`: how far torchvision's own float32 is from what is
-stored: relative errors of losses, and of gradients |g32 - g64| / |g64|, worst (with its name) and median.
+formula.uniform). An error d of a gradient moves a projection by about |d|.
+
+float32/ is the worst of three computations (with oneDNN, without, channels last). It tells what a comparison can ask for: values that rounding takes across 0 before a ReLU turn
+gradients on or off, and some gradients are 0 but for rounding (a bias whose effect the next batch norm takes away). Metadata
+`float32`: relative errors of losses, and the worst and the median relative error of gradients (those that are 0 aside).
 """
 import json
 import math
@@ -63,7 +67,7 @@ import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 from rcnn_margins import Recorder
-from rcnn_models import build, picture, truth
+from rcnn_models import HEAD_SHIFTS, NORM_SHIFTS, build, picture, truth
 from safetensors.numpy import save_file
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, Matcher
 
@@ -78,7 +82,14 @@ PICTURES = {
     "c0": (110, 236),
     "c1": (110, 236),
 }
-BATCHES = {"t9": (96, 128, 4), "t10": (128, 112, 3), "t11": (112, 112, 0)}
+BATCHES = {
+    "t9": (96, 128, 4),
+    "t10": (128, 112, 3),
+    "t11": (112, 112, 0),
+    "t12": (96, 128, 4),
+    "t13": (128, 112, 3),
+    "t14": (112, 112, 0),
+}
 RCNN = {"min_size": 256, "max_size": 480, "rpn_pre_nms_top_n_test": 16, "rpn_post_nms_top_n_test": 40}
 RETINA = {"min_size": 256, "max_size": 480, "topk_candidates": 60, "detections_per_img": 60}
 # The pictures are those on which every decision of the model is far enough from its other outcome.
@@ -88,7 +99,7 @@ INFERENCE = {
     "retinanet_resnet50_fpn": (RETINA, ["a0", "b2", "c1"]),
     "fasterrcnn_resnet50_fpn_v2": (RCNN, ["a3", "b2", "c0"]),
     "maskrcnn_resnet50_fpn_v2": (RCNN, ["a3", "b2", "c0"]),
-    "retinanet_resnet50_fpn_v2": (RETINA, ["a3", "b1", "c1"]),
+    "retinanet_resnet50_fpn_v2": (RETINA, ["c1", "a3", "b1"]),
 }
 SMALL = {"min_size": 128, "max_size": 192}
 STEP = {
@@ -101,14 +112,16 @@ STEP = {
     "box_positive_fraction": 0.5,
 }
 FULL, EMPTY = {"full": ["t9", "t10"]}, {"full": ["t9", "t10"], "empty": ["t9", "t11"]}
+OTHER = {"full": ["t12", "t13"], "empty": ["t12", "t14"]}
 # file: (model, norm, options, cases)
+NORM, NORM_V2 = {"more_shifts": NORM_SHIFTS}, {"more_shifts": NORM_SHIFTS | HEAD_SHIFTS}
 TRAINING = {
     "train_fasterrcnn": ("fasterrcnn_resnet50_fpn", None, STEP, EMPTY),
     "train_maskrcnn": ("maskrcnn_resnet50_fpn", None, STEP, EMPTY),
-    "train_retinanet": ("retinanet_resnet50_fpn", None, SMALL, EMPTY),
-    "train_maskrcnn_norm": ("maskrcnn_resnet50_fpn", "train", STEP, FULL),
-    "train_maskrcnn_v2": ("maskrcnn_resnet50_fpn_v2", None, STEP, FULL),
-    "train_retinanet_v2": ("retinanet_resnet50_fpn_v2", None, SMALL, FULL),
+    "train_retinanet": ("retinanet_resnet50_fpn", None, SMALL, OTHER),
+    "train_maskrcnn_norm": ("maskrcnn_resnet50_fpn", "train", STEP | NORM, FULL),
+    "train_maskrcnn_v2": ("maskrcnn_resnet50_fpn_v2", None, STEP | NORM_V2, FULL),
+    "train_retinanet_v2": ("retinanet_resnet50_fpn_v2", None, SMALL | NORM_V2, FULL),
 }
 
 
@@ -239,7 +252,7 @@ def show(margins):
 
 def inference(name):
     options, chosen = INFERENCE[name]
-    cases = {p: [p] for p in chosen} | {"batch": chosen[1:]}
+    cases = {p: [p] for p in chosen} | {"batch": chosen[-2:]}
     model, config = build(name, **options)
     model.eval()
     tensors, margins, flips = {}, {}, 0
@@ -342,12 +355,7 @@ def training(file):
     tensors, margins, float32 = {}, {}, {}
     for case, names in cases.items():
         model.float().load_state_dict(start)
-        losses32, grads32, single, _ = step(model, names, torch.float32)
-        model.load_state_dict(start)
         losses, grads, double, seen = step(model, names, torch.float64)
-        for a, b in zip(single.labels + single.matched, double.labels + double.matched):
-            assert all(bool((x == y).all()) for x, y in zip(a, b)), f"{file}, {case}: float32 and float64 match differently"
-        worse(margins, double.margins, single.noise(double))
         made = common(seen)
         if "rpn" in seen:
             made |= {f"{i}/proposals": b for i, b in enumerate(seen["rpn"][0])}
@@ -362,15 +370,29 @@ def training(file):
         if config["norm"] == "train":
             statistics = {n: b for n, b in model.named_buffers() if n.endswith(("running_mean", "running_var"))}
             made |= {f"buffer/{n}": projected(n, b) for n, b in statistics.items()}
+        apart = dict.fromkeys(grads, 0.0)
+        for way in ("plain", "without oneDNN", "channels last"):
+            model.float().load_state_dict(start)
+            layout = torch.channels_last if way == "channels last" else torch.contiguous_format
+            with torch.backends.mkldnn.flags(enabled=way != "without oneDNN"):
+                losses32, grads32, single, _ = step(model.to(memory_format=layout), names, torch.float32)
+            for a, b in zip(single.labels + single.matched, double.labels + double.matched):
+                assert all(bool((x == y).all()) for x, y in zip(a, b)), f"{file}, {case}, {way}: float32 and float64 match differently"
+            worse(margins, double.margins, single.noise(double))
+            apart = {n: max(v, float((grads32[n] - grads[n]).norm())) for n, v in apart.items()}
+        model.to(memory_format=torch.contiguous_format)
+        made |= {f"float32/{n}": np.array([v]) for n, v in apart.items()}
         tensors |= {f"{case}/{key}": value for key, value in made.items()}
-        off = {n: float((grads32[n] - g).norm() / g.norm()) for n, g in grads.items() if float(g.norm()) > 0}
+        norms = {n: float(g.norm()) for n, g in grads.items()}
+        off = {n: apart[n] / v for n, v in norms.items() if v > 1e-9 * max(norms.values())}
         worst = max(off, key=off.get)
         float32[case] = {
             "losses": {n: abs(losses32[n] - v) / max(abs(v), 1e-30) for n, v in losses.items()},
             "gradients": {"worst": off[worst], "of": worst, "median": float(np.median(list(off.values())))},
         }
-        print(f"  {case}: losses {json.dumps({n: round(v, 5) for n, v in losses.items()})}, without gradient {[n for n in grads if n not in off]}")
+        print(f"  {case}: losses {json.dumps({n: round(v, 5) for n, v in losses.items()})}")
         print(f"    positive, negative, neither: rpn {made['rpn/counts'].tolist()} roi {made.get('roi/counts', np.zeros(0)).tolist()}")
+        print(f"    gradients that are 0: {[n for n in grads if n not in off]}")
         print(f"    float32 against float64: {json.dumps(float32[case])}")
     show(margins)
     write(file, tensors, {"config": config, "cases": cases, "margins": margins, "float32": float32})

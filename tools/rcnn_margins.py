@@ -72,7 +72,8 @@ class Recorder:
             self.saw(f"{stage}: score of kept over removed", s)
             self.saw(f"{stage}: score order of kept", s)
             if len(b) < 400:
-                self.saw(f"{stage}: IoU to threshold", REAL_IOU(b, b))
+                # Boxes clipped to nothing have an IoU of 0/0 with each other and stay.
+                self.saw(f"{stage}: IoU to threshold", REAL_IOU(b, b).nan_to_num())
             self.kept.append(s)
             return keep
 

@@ -34,8 +34,12 @@ RCNN = {
 }
 RETINA = {"backbone.fpn.inner_blocks": 0.5, "classification_head.cls_logits": 0.25, "regression_head.bbox_reg": 0.06}
 RETINA_V2 = {"backbone.fpn.inner_blocks": 0.5, "classification_head.cls_logits": 1.2, "regression_head.bbox_reg": 0.4}
-# Added to every element of the tensor of this name after scaling.
-RETINA_SHIFTS = {"head.classification_head.cls_logits.bias": -5.0}
+# Added, after scaling, to every element of the tensors whose name contains the key.
+RETINA_SHIFTS = {"classification_head.cls_logits.bias": -5.0}
+# For training with batch statistics: values before a ReLU lie at 4 +- 1, so that few are near 0. A value that rounding takes across 0 turns a
+# gradient on or off; with values at 0 +- 1 two correct float32 implementations differ by 5 % in some gradients.
+NORM_SHIFTS = {f"{norm}.bias": 4.0 for norm in ("bn1", "bn2", "downsample.1")}
+HEAD_SHIFTS = {f"_head.{i}.1.bias": 4.0 for i in range(4)} | {f"_head.conv.{i}.1.bias": 4.0 for i in range(4)}
 
 
 def backbone(norm, retina):
@@ -54,10 +58,11 @@ BUILDERS = {
 }
 
 
-def build(name, norm=None, **options):
+def build(name, norm=None, more_shifts={}, **options):
     """The model filled by formula, and what the golden files say about how it was made. `norm` "train": ordinary batch norms in the
     backbone of a v1 model, with three trainable stages still."""
     builder, scales, shifts = BUILDERS[name]
+    shifts = shifts | more_shifts
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name.endswith("_v2"):
@@ -85,8 +90,9 @@ def fill(model, scales, shifts):
             for part, factor in scales.items():
                 if part in name:
                     value = value * np.float32(factor)
-            if name in shifts:
-                value = value + np.float32(shifts[name])
+            for part, shift in shifts.items():
+                if part in name:
+                    value = value + np.float32(shift)
             tensor.copy_(value)
 
 
