@@ -58,21 +58,26 @@ BUILDERS = {
 }
 
 
-def build(name, norm=None, more_shifts={}, **options):
-    """The model filled by formula, and what the golden files say about how it was made. `norm` "train": ordinary batch norms in the
-    backbone of a v1 model, with three trainable stages still."""
-    builder, scales, shifts = BUILDERS[name]
-    shifts = shifts | more_shifts
+def empty(name, classes, norm="frozen", **options):
+    """The model as torchvision initialises it. `norm` "train": ordinary batch norms in the backbone of a v1 model, with three trainable
+    stages still."""
+    builder = BUILDERS[name][0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name.endswith("_v2"):
-            model = builder(weights=None, weights_backbone=None, num_classes=CLASSES, **options)
-        else:
-            layer = nn.BatchNorm2d if norm == "train" else FrozenBatchNorm2d
-            model = builder(backbone(layer, "retina" in name), num_classes=CLASSES, **options)
+            return builder(weights=None, weights_backbone=None, num_classes=classes, **options)
+        layer = nn.BatchNorm2d if norm == "train" else FrozenBatchNorm2d
+        return builder(backbone(layer, "retina" in name), num_classes=classes, **options)
+
+
+def build(name, norm="frozen", more_scales={}, more_shifts={}, **options):
+    """The model filled by formula, and what the golden files say about how it was made."""
+    _, scales, shifts = BUILDERS[name]
+    scales, shifts = scales | more_scales, shifts | more_shifts
+    model = empty(name, CLASSES, norm, **options)
     fill(model, scales, shifts)
-    kind = "train" if name.endswith("_v2") or norm == "train" else "frozen"
-    return model, {"model": name, "num_classes": CLASSES, "norm": kind, "scales": scales, "shifts": shifts, **options}
+    norm = "train" if name.endswith("_v2") else norm
+    return model, {"model": name, "num_classes": CLASSES, "norm": norm, "scales": scales, "shifts": shifts, **options}
 
 
 @functools.lru_cache(maxsize=None)
