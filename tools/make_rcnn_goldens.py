@@ -3,7 +3,7 @@
 
     python3 tools/make_rcnn_goldens.py [NAME...]        names of files without the ending; without one, all
 
-Needs torch, torchvision 0.29, numpy, safetensors and pycocotools. Models, weights, pictures and true boxes are in rcnn_models.py, all
+Needs torch, torchvision 0.29, numpy and pycocotools. Models, weights, pictures and true boxes are in rcnn_models.py, all
 by formula, so that nothing is downloaded and the files hold no weights. Every model runs in float64 (its numbers are stored, rounded to
 float32) and in float32; the script fails if the two do not find the same detections in the same order, and prints how near every
 decision was to its other outcome next to how far float32 moved the numbers behind it (rcnn_margins.py). Files carry the worst of it.
@@ -63,6 +63,7 @@ gradients on or off, and some gradients are 0 but for rounding (a bias whose eff
 import json
 import math
 import pathlib
+import struct
 import sys
 
 import formula
@@ -71,7 +72,6 @@ import torch
 from pycocotools import mask as coco_mask
 from rcnn_margins import Recorder, Targets
 from rcnn_models import HEAD_SHIFTS, NORM_SHIFTS, build, picture, truth
-from safetensors.numpy import save_file
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "kernels-tests" / "rcnn"
 
@@ -137,8 +137,18 @@ def as_array(value):
 
 
 def write(name, tensors, metadata):
-    path = FOLDER / f"{name}.safetensors"
-    save_file({k: as_array(v) for k, v in tensors.items()}, path, {k: json.dumps(v) for k, v in metadata.items()})
+    """By hand, because the safetensors package puts metadata in another order each time."""
+    path, parts = FOLDER / f"{name}.safetensors", {k: as_array(v) for k, v in sorted(tensors.items())}
+    header, offset = {"__metadata__": {k: json.dumps(v) for k, v in metadata.items()}}, 0
+    # Wider elements first, so that all are aligned.
+    parts = dict(sorted(parts.items(), key=lambda p: -p[1].itemsize))
+    for key, value in parts.items():
+        kind = {"f": "F32", "i": "I32", "u": "U8"}[value.dtype.kind]
+        header[key] = {"dtype": kind, "shape": list(value.shape), "data_offsets": [offset, offset + value.nbytes]}
+        offset += value.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(v.tobytes() for v in parts.values()))
     print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB", flush=True)
 
 
