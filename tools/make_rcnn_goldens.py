@@ -3,14 +3,14 @@
 
     python3 tools/make_rcnn_goldens.py [NAME...]        names of files without the ending; without one, all
 
-Needs torch, torchvision 0.29, numpy, safetensors and pycocotools. Models, weights, pictures and true boxes are in rcnn_models.py, all
+Needs torch, torchvision 0.29, numpy and pycocotools. Models, weights, pictures and true boxes are in rcnn_models.py, all
 by formula, so that nothing is downloaded and the files hold no weights. Every model runs in float64 (its numbers are stored, rounded to
 float32) and in float32; the script fails if the two do not find the same detections in the same order, and prints how near every
 decision was to its other outcome next to how far float32 moved the numbers behind it (rcnn_margins.py). Files carry the worst of it.
 
 All boxes are corners x0,y0,x1,y1. Channels come first where there are channels. Metadata `config` (JSON) of every file but inputs:
-`model` (torchvision's builder), `num_classes`, `norm` ("frozen" or "train"), `scales` and `shifts` (how the formula's weights were changed: all tensors whose
-name contains the key are multiplied, then the tensor of that name is shifted, in float32), and torchvision's own keyword arguments.
+`model` (torchvision's builder), `num_classes`, `norm` (of the backbone: "frozen" or "train"), `scales` and `shifts` (how the formula's weights were changed: all tensors whose
+name contains the key are multiplied, then shifted, in float32), and torchvision's own keyword arguments.
 
 inputs.safetensors
     <picture>                u8  (H,W,3)   pictures of inference; the network's input is the value / 255
@@ -20,7 +20,7 @@ inputs.safetensors
     <picture>/masks          u8  (T,H,W)   0 or 1
 
 <model>.safetensors: inference. Metadata `cases` (JSON) {case: [pictures]}; a case of two pictures is one batch. Tensors `<case>/...`;
-those marked * are there once for each picture, as `<case>/<i>/...`:
+those marked * are there once for each picture, as `<case>/<i>/...`. Of a batch only image/, proposals, boxes, labels and scores are stored.
     image/sizes              i32 (N,2)     height and width of each resized picture
     image/padded             i32 (2)       of the batch
     image/at, image/values   i32 (64,4), f32 (64)    samples of the network's input: n,c,y,x
@@ -40,32 +40,38 @@ those marked * are there once for each picture, as `<case>/<i>/...`:
   * masks                    f32 (min(D,20),28,28)    probabilities of the label's channel for the best 20
   * rle                      u8  (bytes)   the pasted masks, above 0.5, of all detections: COCO's compressed strings one after another
   * rle_lengths              i32 (D)
-Metadata `margins`: {decision: [smallest distance to another outcome, largest change by float32]}; `mask_flips`: pixels that float32 pastes otherwise.
+Metadata `margins`: {decision: [smallest distance to another outcome, largest change by float32]}; `float32`: the largest difference that
+torchvision's own float32 has in boxes (pixels) and scores, and the pixels of pasted masks that it decides otherwise.
+RetinaNet keeps boxes that clipping has left without area: some results have x0 = x1 or y0 = y1, and such boxes are never suppressed.
 
 train_<model>.safetensors: one step in training mode. Cases and image/, fpn/, proposals as above (after the step's own top n), with
     loss/<name>              f32 (1)       torchvision's names; the gradients are those of their sum
-    grad/<parameter>         f32 (1+K)     L2 norm, then K projections onto signs; K is 16, for tensors of 2^18 elements and more 4
+    grad/<parameter>         f32 (1+K)     for every trainable parameter (v1: the backbone's layer2 to layer4, all of the rest; v2:
+                                           everything): L2 norm, then K projections onto signs; K is 16, from 2^18 elements on 4
+    float32/<parameter>      f32 (1)       how far torchvision's own float32 gradient lies from it at worst: L2 norm of the difference
     buffer/<name>            f32 (1+K)     running statistics after the step, where batch norm is trained; the same numbers
     rpn/counts, roi/counts   i32 (N,3)     candidates that are positive, negative and neither (RetinaNet: rpn/counts are those of its matcher)
   * roi/labels               i32 (R+T)     classes given to proposals, then true boxes; 0 background
 The samplers take every candidate, so nothing is left to chance. Projection k of a tensor is the sum of sign_k(i) * element i in torch's
 order, with sign_k(i) = +1 where the top bit of splitmix64(fnv1a64("sign<k>." + name) + (i+1) * 0x9E3779B97F4A7C15) is set, else -1 (the sign of
-formula.uniform). An error d of a gradient moves a projection by about |d|. Metadata `float32`: how far torchvision's own float32 is from what is
-stored: relative errors of losses, and of gradients |g32 - g64| / |g64|, worst (with its name) and median.
+formula.uniform). An error d of a gradient moves a projection by about |d|.
+
+float32/ is the worst of three computations (with oneDNN, without, channels last). It tells what a comparison can ask for: values that rounding takes across 0 before a ReLU turn
+gradients on or off, and some gradients are 0 but for rounding (a bias whose effect the next batch norm takes away). Metadata
+`float32`: relative errors of losses, and the worst and the median relative error of gradients (those that are 0 aside).
 """
 import json
 import math
 import pathlib
+import struct
 import sys
 
 import formula
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
-from rcnn_margins import Recorder
-from rcnn_models import build, picture, truth
-from safetensors.numpy import save_file
-from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, Matcher
+from rcnn_margins import Recorder, Targets
+from rcnn_models import HEAD_SHIFTS, NORM_SHIFTS, build, picture, truth
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "kernels-tests" / "rcnn"
 
@@ -78,7 +84,14 @@ PICTURES = {
     "c0": (110, 236),
     "c1": (110, 236),
 }
-BATCHES = {"t9": (96, 128, 4), "t10": (128, 112, 3), "t11": (112, 112, 0)}
+BATCHES = {
+    "t9": (96, 128, 4),
+    "t10": (128, 112, 3),
+    "t11": (112, 112, 0),
+    "t12": (96, 128, 4),
+    "t13": (128, 112, 3),
+    "t14": (112, 112, 0),
+}
 RCNN = {"min_size": 256, "max_size": 480, "rpn_pre_nms_top_n_test": 16, "rpn_post_nms_top_n_test": 40}
 RETINA = {"min_size": 256, "max_size": 480, "topk_candidates": 60, "detections_per_img": 60}
 # The pictures are those on which every decision of the model is far enough from its other outcome.
@@ -88,7 +101,7 @@ INFERENCE = {
     "retinanet_resnet50_fpn": (RETINA, ["a0", "b2", "c1"]),
     "fasterrcnn_resnet50_fpn_v2": (RCNN, ["a3", "b2", "c0"]),
     "maskrcnn_resnet50_fpn_v2": (RCNN, ["a3", "b2", "c0"]),
-    "retinanet_resnet50_fpn_v2": (RETINA, ["a3", "b1", "c1"]),
+    "retinanet_resnet50_fpn_v2": (RETINA, ["b1", "c1", "a3"]),
 }
 SMALL = {"min_size": 128, "max_size": 192}
 STEP = {
@@ -101,14 +114,18 @@ STEP = {
     "box_positive_fraction": 0.5,
 }
 FULL, EMPTY = {"full": ["t9", "t10"]}, {"full": ["t9", "t10"], "empty": ["t9", "t11"]}
+OTHER = {"full": ["t12", "t13"], "empty": ["t12", "t14"]}
+# Inputs that are all positive make larger logits.
+QUIET = {"more_scales": {"classification_head.cls_logits": 0.2}}
 # file: (model, norm, options, cases)
+NORM, NORM_V2 = {"more_shifts": NORM_SHIFTS}, {"more_shifts": NORM_SHIFTS | HEAD_SHIFTS}
 TRAINING = {
-    "train_fasterrcnn": ("fasterrcnn_resnet50_fpn", None, STEP, EMPTY),
-    "train_maskrcnn": ("maskrcnn_resnet50_fpn", None, STEP, EMPTY),
-    "train_retinanet": ("retinanet_resnet50_fpn", None, SMALL, EMPTY),
-    "train_maskrcnn_norm": ("maskrcnn_resnet50_fpn", "train", STEP, FULL),
-    "train_maskrcnn_v2": ("maskrcnn_resnet50_fpn_v2", None, STEP, FULL),
-    "train_retinanet_v2": ("retinanet_resnet50_fpn_v2", None, SMALL, FULL),
+    "train_fasterrcnn": ("fasterrcnn_resnet50_fpn", "frozen", STEP, EMPTY),
+    "train_maskrcnn": ("maskrcnn_resnet50_fpn", "frozen", STEP, EMPTY),
+    "train_retinanet": ("retinanet_resnet50_fpn", "frozen", SMALL, OTHER),
+    "train_maskrcnn_norm": ("maskrcnn_resnet50_fpn", "train", STEP | NORM, FULL),
+    "train_maskrcnn_v2": ("maskrcnn_resnet50_fpn_v2", "train", STEP | NORM_V2, FULL),
+    "train_retinanet_v2": ("retinanet_resnet50_fpn_v2", "train", SMALL | NORM_V2 | QUIET, FULL),
 }
 
 
@@ -120,8 +137,18 @@ def as_array(value):
 
 
 def write(name, tensors, metadata):
-    path = FOLDER / f"{name}.safetensors"
-    save_file({k: as_array(v) for k, v in tensors.items()}, path, {k: json.dumps(v) for k, v in metadata.items()})
+    """By hand, because the safetensors package puts metadata in another order each time."""
+    path, parts = FOLDER / f"{name}.safetensors", {k: as_array(v) for k, v in sorted(tensors.items())}
+    header, offset = {"__metadata__": {k: json.dumps(v) for k, v in metadata.items()}}, 0
+    # Wider elements first, so that all are aligned.
+    parts = dict(sorted(parts.items(), key=lambda p: -p[1].itemsize))
+    for key, value in parts.items():
+        kind = {"f": "F32", "i": "I32", "u": "U8"}[value.dtype.kind]
+        header[key] = {"dtype": kind, "shape": list(value.shape), "data_offsets": [offset, offset + value.nbytes]}
+        offset += value.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(v.tobytes() for v in parts.values()))
     print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB", flush=True)
 
 
@@ -217,11 +244,15 @@ def as_input(pixels, dtype):
     return torch.from_numpy(pixels).permute(2, 0, 1).to(dtype) / 255
 
 
-def agree(case, single, double):
-    """The same detections in the same order, or there is nothing to store."""
+def agree(case, single, double, apart):
+    """The same detections in the same order, or there is nothing to store; collects in `apart` how far they lie from each other."""
     for a, b in zip(single, double):
         same = a["labels"].shape == b["labels"].shape and bool((a["labels"] == b["labels"]).all())
         assert same and float((a["boxes"] - b["boxes"]).abs().max()) < 0.01, f"{case}: float32 and float64 differ; take other pictures"
+        for key in ("boxes", "scores"):
+            apart[key] = max(apart[key], float((a[key] - b[key]).abs().max()))
+        if "masks" in b:
+            apart["mask_pixels"] += int(((a["masks"] > 0.5) != (b["masks"] > 0.5)).sum())
 
 
 def worse(total, margins, noise):
@@ -239,10 +270,10 @@ def show(margins):
 
 def inference(name):
     options, chosen = INFERENCE[name]
-    cases = {p: [p] for p in chosen} | {"batch": chosen[1:]}
+    cases = {p: [p] for p in chosen} | {"batch": chosen[-2:]}
     model, config = build(name, **options)
     model.eval()
-    tensors, margins, flips = {}, {}, 0
+    tensors, margins, apart = {}, {}, {"boxes": 0.0, "scores": 0.0, "mask_pixels": 0}
     for case, pictures in cases.items():
         runs = []
         for dtype in (torch.float32, torch.float64):
@@ -252,10 +283,8 @@ def inference(name):
             runs.append((recorder, found, watch.seen))
         model.float()
         (single, found32, _), (double, found, seen) = runs
-        agree(f"{name}, {case}", found32, found)
+        agree(f"{name}, {case}", found32, found, apart)
         worse(margins, double.margins, single.noise(double))
-        if "masks" in found[0]:
-            flips += sum(int(((a["masks"] > 0.5) != (b["masks"] > 0.5)).sum()) for a, b in zip(found32, found))
         for i, result in enumerate(found):
             spread = result["scores"]
             print(f"  {case}/{i}: {len(spread)} detections, {len(set(result['labels'].tolist()))} classes, scores {spread.min():.2f} to {spread.max():.2f}")
@@ -263,8 +292,9 @@ def inference(name):
         if len(pictures) > 1:
             made = {k: v for k, v in made.items() if k.startswith("image/") or k[0].isdigit() and "mask" not in k and "rle" not in k}
         tensors |= {f"{case}/{key}": value for key, value in made.items()}
+    print(f"  float32 against float64: {apart}")
     show(margins)
-    write(name, tensors, {"config": config, "cases": cases, "margins": margins, "mask_flips": flips})
+    write(name, tensors, {"config": config, "cases": cases, "margins": margins, "float32": apart})
 
 
 def projected(name, value):
@@ -273,43 +303,6 @@ def projected(name, value):
     count = 16 if v.size < 2**18 else 4
     signs = (np.where(formula.uniform(f"sign{k}.{name}", v.size) >= 0, 1.0, -1.0) for k in range(count))
     return np.array([math.sqrt(float(v @ v)), *(float(s @ v) for s in signs)])
-
-
-class Targets(Recorder):
-    """Also records what the matchers and samplers of a step decide."""
-
-    def __init__(self):
-        super().__init__()
-        self.labels, self.matched = [], []
-
-    def __enter__(self):
-        super().__enter__()
-        self.wrap(BalancedPositiveNegativeSampler, "__call__", self.sampler)
-        self.wrap(Matcher, "__call__", self.remember)
-        self.wrap(torch.nn.functional, "binary_cross_entropy_with_logits", self.same_type)
-        return self
-
-    def same_type(self, real):
-        """The RPN's labels are float32 whatever the model is, and would round a float64 loss to it."""
-        return lambda logits, labels, **options: real(logits, labels.to(logits.dtype), **options)
-
-    def sampler(self, real):
-        def sampler(module, labels):
-            self.labels.append([l.long() for l in labels])
-            chosen = real(module, labels)
-            taken = sum(int(c.sum()) for side in chosen for c in side)
-            assert taken == sum(int((l >= 0).sum()) for l in labels), "the sampler left candidates out"
-            return chosen
-
-        return sampler
-
-    def remember(self, real):
-        def remember(module, quality):
-            matched = real(module, quality)
-            self.matched.append(matched.clone())
-            return matched
-
-        return remember
 
 
 def counts(labels, positive):
@@ -342,12 +335,7 @@ def training(file):
     tensors, margins, float32 = {}, {}, {}
     for case, names in cases.items():
         model.float().load_state_dict(start)
-        losses32, grads32, single, _ = step(model, names, torch.float32)
-        model.load_state_dict(start)
         losses, grads, double, seen = step(model, names, torch.float64)
-        for a, b in zip(single.labels + single.matched, double.labels + double.matched):
-            assert all(bool((x == y).all()) for x, y in zip(a, b)), f"{file}, {case}: float32 and float64 match differently"
-        worse(margins, double.margins, single.noise(double))
         made = common(seen)
         if "rpn" in seen:
             made |= {f"{i}/proposals": b for i, b in enumerate(seen["rpn"][0])}
@@ -362,15 +350,29 @@ def training(file):
         if config["norm"] == "train":
             statistics = {n: b for n, b in model.named_buffers() if n.endswith(("running_mean", "running_var"))}
             made |= {f"buffer/{n}": projected(n, b) for n, b in statistics.items()}
+        apart = dict.fromkeys(grads, 0.0)
+        for way in ("plain", "without oneDNN", "channels last"):
+            model.float().load_state_dict(start)
+            layout = torch.channels_last if way == "channels last" else torch.contiguous_format
+            with torch.backends.mkldnn.flags(enabled=way != "without oneDNN"):
+                losses32, grads32, single, _ = step(model.to(memory_format=layout), names, torch.float32)
+            for a, b in zip(single.labels + single.matched, double.labels + double.matched):
+                assert all(bool((x == y).all()) for x, y in zip(a, b)), f"{file}, {case}, {way}: float32 and float64 match differently"
+            worse(margins, double.margins, single.noise(double))
+            apart = {n: max(v, float((grads32[n] - grads[n]).norm())) for n, v in apart.items()}
+        model.to(memory_format=torch.contiguous_format)
+        made |= {f"float32/{n}": np.array([v]) for n, v in apart.items()}
         tensors |= {f"{case}/{key}": value for key, value in made.items()}
-        off = {n: float((grads32[n] - g).norm() / g.norm()) for n, g in grads.items() if float(g.norm()) > 0}
+        norms = {n: float(g.norm()) for n, g in grads.items()}
+        off = {n: apart[n] / v for n, v in norms.items() if v > 1e-9 * max(norms.values())}
         worst = max(off, key=off.get)
         float32[case] = {
             "losses": {n: abs(losses32[n] - v) / max(abs(v), 1e-30) for n, v in losses.items()},
             "gradients": {"worst": off[worst], "of": worst, "median": float(np.median(list(off.values())))},
         }
-        print(f"  {case}: losses {json.dumps({n: round(v, 5) for n, v in losses.items()})}, without gradient {[n for n in grads if n not in off]}")
+        print(f"  {case}: losses {json.dumps({n: round(v, 5) for n, v in losses.items()})}")
         print(f"    positive, negative, neither: rpn {made['rpn/counts'].tolist()} roi {made.get('roi/counts', np.zeros(0)).tolist()}")
+        print(f"    gradients that are 0: {[n for n in grads if n not in off]}")
         print(f"    float32 against float64: {json.dumps(float32[case])}")
     show(margins)
     write(file, tensors, {"config": config, "cases": cases, "margins": margins, "float32": float32})

@@ -72,7 +72,8 @@ class Recorder:
             self.saw(f"{stage}: score of kept over removed", s)
             self.saw(f"{stage}: score order of kept", s)
             if len(b) < 400:
-                self.saw(f"{stage}: IoU to threshold", REAL_IOU(b, b))
+                # Boxes clipped to nothing have an IoU of 0/0 with each other and stay.
+                self.saw(f"{stage}: IoU to threshold", REAL_IOU(b, b).nan_to_num())
             self.kept.append(s)
             return keep
 
@@ -175,3 +176,40 @@ class Recorder:
             return real(module, boxlists)
 
         return levels
+
+
+class Targets(Recorder):
+    """Also records what the matchers and samplers of a step decide."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels, self.matched = [], []
+
+    def __enter__(self):
+        super().__enter__()
+        self.wrap(det_utils.BalancedPositiveNegativeSampler, "__call__", self.sampler)
+        self.wrap(det_utils.Matcher, "__call__", self.remember)
+        self.wrap(torch.nn.functional, "binary_cross_entropy_with_logits", self.same_type)
+        return self
+
+    def same_type(self, real):
+        """The RPN's labels are float32 whatever the model is, and would round a float64 loss to it."""
+        return lambda logits, labels, **options: real(logits, labels.to(logits.dtype), **options)
+
+    def sampler(self, real):
+        def sampler(module, labels):
+            self.labels.append([l.long() for l in labels])
+            chosen = real(module, labels)
+            taken = sum(int(c.sum()) for side in chosen for c in side)
+            assert taken == sum(int((l >= 0).sum()) for l in labels), "the sampler left candidates out"
+            return chosen
+
+        return sampler
+
+    def remember(self, real):
+        def remember(module, quality):
+            matched = real(module, quality)
+            self.matched.append(matched.clone())
+            return matched
+
+        return remember

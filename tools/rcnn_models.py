@@ -34,8 +34,12 @@ RCNN = {
 }
 RETINA = {"backbone.fpn.inner_blocks": 0.5, "classification_head.cls_logits": 0.25, "regression_head.bbox_reg": 0.06}
 RETINA_V2 = {"backbone.fpn.inner_blocks": 0.5, "classification_head.cls_logits": 1.2, "regression_head.bbox_reg": 0.4}
-# Added to every element of the tensor of this name after scaling.
-RETINA_SHIFTS = {"head.classification_head.cls_logits.bias": -5.0}
+# Added, after scaling, to every element of the tensors whose name contains the key.
+RETINA_SHIFTS = {"classification_head.cls_logits.bias": -5.0}
+# For training with batch statistics: values before a ReLU lie at 4 +- 1, so that few are near 0. A value that rounding takes across 0 turns a
+# gradient on or off; with values at 0 +- 1 two correct float32 implementations differ by 5 % in some gradients.
+NORM_SHIFTS = {f"{norm}.bias": 4.0 for norm in ("bn1", "bn2", "downsample.1")}
+HEAD_SHIFTS = {f"_head.{i}.1.bias": 4.0 for i in range(4)} | {f"_head.conv.{i}.1.bias": 4.0 for i in range(4)}
 
 
 def backbone(norm, retina):
@@ -54,20 +58,26 @@ BUILDERS = {
 }
 
 
-def build(name, norm=None, **options):
-    """The model filled by formula, and what the golden files say about how it was made. `norm` "train": ordinary batch norms in the
-    backbone of a v1 model, with three trainable stages still."""
-    builder, scales, shifts = BUILDERS[name]
+def empty(name, classes, norm="frozen", **options):
+    """The model as torchvision initialises it. `norm` "train": ordinary batch norms in the backbone of a v1 model, with three trainable
+    stages still."""
+    builder = BUILDERS[name][0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name.endswith("_v2"):
-            model = builder(weights=None, weights_backbone=None, num_classes=CLASSES, **options)
-        else:
-            layer = nn.BatchNorm2d if norm == "train" else FrozenBatchNorm2d
-            model = builder(backbone(layer, "retina" in name), num_classes=CLASSES, **options)
+            return builder(weights=None, weights_backbone=None, num_classes=classes, **options)
+        layer = nn.BatchNorm2d if norm == "train" else FrozenBatchNorm2d
+        return builder(backbone(layer, "retina" in name), num_classes=classes, **options)
+
+
+def build(name, norm="frozen", more_scales={}, more_shifts={}, **options):
+    """The model filled by formula, and what the golden files say about how it was made."""
+    _, scales, shifts = BUILDERS[name]
+    scales, shifts = scales | more_scales, shifts | more_shifts
+    model = empty(name, CLASSES, norm, **options)
     fill(model, scales, shifts)
-    kind = "train" if name.endswith("_v2") or norm == "train" else "frozen"
-    return model, {"model": name, "num_classes": CLASSES, "norm": kind, "scales": scales, "shifts": shifts, **options}
+    norm = "train" if name.endswith("_v2") else norm
+    return model, {"model": name, "num_classes": CLASSES, "norm": norm, "scales": scales, "shifts": shifts, **options}
 
 
 @functools.lru_cache(maxsize=None)
@@ -85,8 +95,9 @@ def fill(model, scales, shifts):
             for part, factor in scales.items():
                 if part in name:
                     value = value * np.float32(factor)
-            if name in shifts:
-                value = value + np.float32(shifts[name])
+            for part, shift in shifts.items():
+                if part in name:
+                    value = value + np.float32(shift)
             tensor.copy_(value)
 
 
