@@ -111,7 +111,7 @@ fn conversion(path: &Path) -> String {
     let to = path.with_extension("safetensors").display().to_string();
     format!(
         "is a file of torch.save, which may run code when it is opened and is not read; convert it once in Python:\n\
-         state = torch.load({name:?}, map_location=\"cpu\", weights_only=True)\n\
+         import torch, safetensors.torch; state = torch.load({name:?}, map_location=\"cpu\", weights_only=True)\n\
          safetensors.torch.save_file({{k: v.contiguous() for k, v in state.items()}}, {to:?})"
     )
 }

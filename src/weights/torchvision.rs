@@ -140,11 +140,11 @@ fn begins_with(name: &str, prefixes: &[&str]) -> bool {
 
 /// The part of a name that says which stage of a classifier a tensor belongs to: `backbone.body.layer4`, `backbone.body.features.28`.
 fn stage(name: &str) -> &str {
-    let pieces = || name.char_indices().filter(|(_, c)| *c == '.').map(|(i, _)| i);
-    match name.find("layer") {
-        Some(at) => &name[..pieces().find(|&i| i > at).unwrap_or(name.len())],
-        None => &name[..pieces().last().unwrap_or(0)],
-    }
+    let end = match name.find("layer") {
+        Some(at) => name[at..].find('.').map(|dot| at + dot),
+        None => name.rfind('.'),
+    };
+    &name[..end.unwrap_or(name.len())]
 }
 
 /// A tensor's value in the device's layout. Fails where it has another shape, or other elements than floats.
