@@ -169,7 +169,7 @@ impl Runs {
 
     /// `length` more pixels, set or not.
     pub(super) fn push(&mut self, set: bool, length: u32) {
-        let goes_on = (self.0.len() % 2 == 0) == set;
+        let goes_on = self.0.len().is_multiple_of(2) == set;
         if goes_on {
             *self.0.last_mut().expect("begins with one") += length;
         } else if length > 0 {
