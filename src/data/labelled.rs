@@ -218,8 +218,8 @@ pub(super) struct Entry {
 impl Entry {
     fn masks(&self) -> Vec<Option<Mask>> {
         let size = self.size.unwrap_or_default().map(|v| v as u32);
-        let parse = |text: &Box<str>| Mask::parse(size, text).expect("was checked when the file was opened");
-        self.masks.iter().map(|text| text.as_ref().map(parse)).collect()
+        let parse = |text: &str| Mask::parse(size, text).expect("was checked when the file was opened");
+        self.masks.iter().map(|text| text.as_deref().map(parse)).collect()
     }
 }
 

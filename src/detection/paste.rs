@@ -66,7 +66,8 @@ fn taps(first: i64, last: i64, side: usize, picture: usize) -> Vec<Tap> {
     // What is narrower than a pixel in the wrong direction covers none.
     let (start, end) = (first.max(0), (last + 1).min(picture as i64));
     let tap = |place: i64| {
-        let position = (step * ((place - first) as f32 + 0.5) - 0.5).max(0.0);
+        // Rounded once, as PyTorch's kernels have it.
+        let position = step.mul_add((place - first) as f32 + 0.5, -0.5).max(0.0);
         let low = (position as usize).min(samples - 1);
         Tap {
             place: place as usize,

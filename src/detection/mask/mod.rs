@@ -102,6 +102,22 @@ impl Mask {
         mask
     }
 
+    /// The window `[x, y, width, height]` of the mask, of 0 and 1, row by row. Panics if it reaches over the edges.
+    pub fn within(&self, [x, y, w, h]: [u32; 4]) -> Vec<u8> {
+        assert!(x + w <= self.width && y + h <= self.height, "a window in the mask");
+        let [x, y, w, h, height] = [x, y, w, h, self.height].map(|v| v as usize);
+        let mut window = vec![0; w * h];
+        for (start, end) in self.runs() {
+            for i in start.max(x * height)..end.min((x + w) * height) {
+                let (column, row) = (i / height - x, i % height);
+                if (y..y + h).contains(&row) {
+                    window[(row - y) * w + column] = 1;
+                }
+            }
+        }
+        window
+    }
+
     /// Height and width.
     pub fn size(&self) -> [u32; 2] {
         [self.height, self.width]
@@ -153,7 +169,7 @@ impl Runs {
 
     /// `length` more pixels, set or not.
     pub(super) fn push(&mut self, set: bool, length: u32) {
-        let goes_on = (self.0.len() % 2 == 0) == set;
+        let goes_on = self.0.len().is_multiple_of(2) == set;
         if goes_on {
             *self.0.last_mut().expect("begins with one") += length;
         } else if length > 0 {
@@ -203,6 +219,10 @@ mod tests {
                 _ => [0; 4],
             };
             assert_eq!(mask.bbox(), want);
+            let [x, y] = [rng.below(size[1] as usize), rng.below(size[0] as usize)];
+            let [w2, h] = [1 + rng.below(size[1] as usize - x), 1 + rng.below(size[0] as usize - y)];
+            let cut: Vec<u8> = (y..y + h).flat_map(|y| bits[y * w + x..][..w2].to_vec()).collect();
+            assert_eq!(mask.within([x, y, w2, h].map(|v| v as u32)), cut);
         }
     }
 

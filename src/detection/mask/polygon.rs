@@ -39,7 +39,7 @@ fn filled(size: [u32; 2], polygon: &[f64]) -> Result<Mask> {
     if polygon.len() < 6 {
         return wrong(format!("{} points enclose nothing", polygon.len() / 2));
     }
-    if let Some(far) = polygon.iter().find(|v| !(v.abs() <= FARTHEST)) {
+    if let Some(far) = polygon.iter().find(|v| v.is_nan() || v.abs() > FARTHEST) {
         return wrong(format!("the coordinate {far} is not in any picture"));
     }
     let steps: Vec<[i32; 2]> =
