@@ -56,8 +56,7 @@ fn drop_small() {
         let got = kept(op, &boxes, &scores);
         for (j, (&got, &score)) in got.iter().zip(scores.as_f32()).enumerate() {
             let corners = &boxes.as_f32()[4 * j..4 * j + 4];
-            let right =
-                if keeps(&op, corners, score) { got.to_bits() == score.to_bits() } else { got.is_nan() };
+            let right = if keeps(&op, corners, score) { got.to_bits() == score.to_bits() } else { got.is_nan() };
             assert!(right, "case {i} {op:?}: {got} for box {corners:?} with score {score}");
             dropped += usize::from(got.is_nan());
         }

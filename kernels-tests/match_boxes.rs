@@ -52,11 +52,8 @@ fn case(
         }
     }
     let labels = (0..n * truths).map(|_| if rng.range(0, 9) < gaps { -1 } else { rng.range(0, 90) as i32 }).collect();
-    let inputs = vec![
-        Tensor::f32([owners, rows, 4], own),
-        Tensor::f32([n, truths, 4], gt),
-        Tensor::i32([n, truths], labels),
-    ];
+    let inputs =
+        vec![Tensor::f32([owners, rows, 4], own), Tensor::f32([n, truths, 4], gt), Tensor::i32([n, truths], labels)];
     (op, inputs)
 }
 
@@ -145,14 +142,12 @@ impl OpSpec for Spec {
         for picture in 0..n {
             let owner = if inputs[0].shape[0] == 1 { 0 } else { picture };
             let own: Vec<&[f32]> = own[owner * rows * 4..(owner + 1) * rows * 4].chunks(4).collect();
-            let places: Vec<usize> =
-                (0..truths).filter(|&t| inputs[2].data[picture * truths + t] >= 0.0).collect();
+            let places: Vec<usize> = (0..truths).filter(|&t| inputs[2].data[picture * truths + t] >= 0.0).collect();
             let overlap = |t: usize, b: &[f32]| {
                 let value = iou(&gt[(picture * truths + t) * 4..][..4], b);
                 if value.is_nan() { 0.0 } else { value }
             };
-            let table: Vec<Vec<f32>> =
-                places.iter().map(|&t| own.iter().map(|b| overlap(t, b)).collect()).collect();
+            let table: Vec<Vec<f32>> = places.iter().map(|&t| own.iter().map(|b| overlap(t, b)).collect()).collect();
             let absent: Vec<bool> = own.iter().map(|b| b.iter().all(|&v| v == 0.0)).collect();
             matched.extend(matcher(op, &table, &places, &absent));
         }
@@ -178,5 +173,9 @@ fn match_boxes_refuses_what_it_cannot_use() {
     refuses(&op, &with(&boxes, &boxes, &labels), "gt_boxes: expected f32(2, 3, 4), got f32(1, 9, 4)");
     refuses(&op, &with(&boxes, &truths, &TensorType::f32([2, 3])), "gt_labels: expected i32 of rank 2");
     refuses(&op, &[boxes.clone(), truths.clone()], "expected boxes, gt_boxes and gt_labels, got 2");
-    refuses(&MatchBoxes { low: 0.8, ..op }, &with(&boxes, &truths, &labels), "low must be at most high, got 0.8 and 0.7");
+    refuses(
+        &MatchBoxes { low: 0.8, ..op },
+        &with(&boxes, &truths, &labels),
+        "low must be at most high, got 0.8 and 0.7",
+    );
 }

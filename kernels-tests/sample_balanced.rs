@@ -31,7 +31,12 @@ fn matched(rng: &mut Rng, [n, rows]: [usize; 2], positives: usize, neither: usiz
     Tensor::i32([n, rows], (0..n * rows).map(one).collect())
 }
 
-fn case(rng: &mut Rng, size: [usize; 2], [sample, positives]: [usize; 2], kind: usize) -> (SampleBalanced, Vec<Tensor>) {
+fn case(
+    rng: &mut Rng,
+    size: [usize; 2],
+    [sample, positives]: [usize; 2],
+    kind: usize,
+) -> (SampleBalanced, Vec<Tensor>) {
     let op = SampleBalanced { size: sample, positives, seed: rng.bits() as u32, node: rng.range(0, 99) as u32 };
     // Few positives, many, none, nothing else, nothing at all.
     let [share, neither] = [[1, 5], [40, 20], [0, 10], [100, 0], [0, 100]][kind % 5];

@@ -1529,7 +1529,8 @@ def sample_balanced(g):
         return torch.where(kinds < positives, torch.randint(0, 9, (n, rows)), matched)
 
     for size, fraction in ((256, 0.5), (512, 0.25), (10, 0.3), (7, 0.5)):
-        for n, rows, positives, neither in ((1, 5, 0.5, 0.2), (2, 600, 0.02, 0.1), (2, 600, 0.5, 0.1), (1, 300, 1.0, 0.0), (2, 900, 0.0, 0.5)):
+        shares = ((1, 5, 0.5, 0.2), (2, 600, 0.02, 0.1), (2, 600, 0.5, 0.1), (1, 300, 1.0, 0.0), (2, 900, 0.0, 0.5))
+        for n, rows, positives, neither in shares:
             draw = lambda: {"matched": drawn(n, rows, positives, neither), "step": U32(torch.tensor([3]))}
             attrs = {"size": size, "positives": int(size * fraction)}
             g.case(f"{size}_{fraction}_{n}x{rows}_{positives}", fn(size, fraction), draw, attrs, wrt=[], outputs=("counts",))
@@ -1549,7 +1550,8 @@ def write_anchors():
     )
     made = []
     for sizes, ratios, padded, grids in cases:
-        generator = torchvision.models.detection.anchor_utils.AnchorGenerator(tuple(map(tuple, sizes)), (tuple(ratios),) * len(sizes))
+        levels = tuple(map(tuple, sizes)), (tuple(ratios),) * len(sizes)
+        generator = torchvision.models.detection.anchor_utils.AnchorGenerator(*levels)
         images = torchvision.models.detection.image_list.ImageList(torch.zeros(1, 3, *padded), [tuple(padded)])
         anchors = generator(images, [torch.zeros(1, 1, *g) for g in grids])[0]
         places = sorted({0, 1, len(anchors) - 1} | {i * len(anchors) // 40 for i in range(40)})

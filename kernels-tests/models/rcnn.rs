@@ -94,10 +94,13 @@ impl Golden {
         let scales: Vec<(&str, f32)> = scales.iter().map(|(k, v)| (k.as_str(), *v)).collect();
         let variables = Variables::new(gpu());
         formula::fill(&variables, specs, &scales).expect("known kinds of tensors");
-        for (name, by) in entries("shifts") {
-            let before = variables.get(&name).expect("a tensor of the network");
-            let moved = before.as_f32().iter().map(|v| v + by).collect();
-            variables.set(&name, &Tensor::f32(before.shape(), moved)).expect("same type");
+        let shifts = entries("shifts");
+        for spec in specs {
+            for (_, by) in shifts.iter().filter(|(part, _)| spec.name.contains(part.as_str())) {
+                let before = variables.get(&spec.name).expect("a tensor of the network");
+                let moved = before.as_f32().iter().map(|v| v + by).collect();
+                variables.set(&spec.name, &Tensor::f32(before.shape(), moved)).expect("same type");
+            }
         }
         variables
     }
@@ -249,8 +252,9 @@ fn distance(name: &str, values: &[f32], golden: &[f32]) -> f64 {
     (ours[0] - f64::from(golden[0])).abs().max(rms) / scale
 }
 
-/// One step: the named losses to 1e-4 relative, the gradient of every parameter, and the running statistics after it, to `tolerance` of their norms.
-fn check_training(name: &str, tolerance: f64) {
+/// One step: the named losses to 1e-4 relative, the gradient of every parameter to 1e-3 of its norm, and the running statistics after it. Where
+/// torchvision's own float32 is off by more than a tenth of that, ten times as much is allowed.
+fn check_training(name: &str) {
     let (golden, given) = (Golden::read(name), Golden::read("inputs"));
     let model = golden.model();
     let by_name: BTreeMap<&str, &ParameterSpec> = model.specs().iter().map(|s| (s.name.as_str(), s)).collect();
@@ -292,11 +296,14 @@ fn check_training(name: &str, tolerance: f64) {
         let mut worst = (0.0, "");
         for parameter in &wanted {
             let ours = by_name[parameter].layout.export(&results[*parameter]);
-            let d = distance(parameter, ours.as_f32(), golden.get(&format!("{prefix}{parameter}")).as_f32());
+            let theirs = golden.get(&format!("{prefix}{parameter}")).as_f32();
+            let d = distance(parameter, ours.as_f32(), theirs);
+            let noise = golden.get(&format!("{case}/float32/{parameter}")).as_f32()[0] / theirs[0].max(1e-12);
+            let allowed = (10.0 * f64::from(noise)).max(1e-3);
+            assert!(d <= allowed, "{name} {case}: the gradient of {parameter} is off by {d:.2e}, {allowed:.2e} is allowed");
             worst = if d > worst.0 { (d, *parameter) } else { worst };
         }
         println!("{name} {case}: gradients of {} parameters, worst {:.2e} ({})", wanted.len(), worst.0, worst.1);
-        assert!(worst.0 <= tolerance, "{name} {case}: the gradient of {} is off by {:.2e}", worst.1, worst.0);
         let prefix = format!("{case}/buffer/");
         for key in golden.file.tensors.keys().filter(|k| k.starts_with(&prefix)) {
             let buffer = &key[prefix.len()..];
@@ -309,15 +316,17 @@ fn check_training(name: &str, tolerance: f64) {
 
 #[test]
 fn faster_rcnn_trains_as_torchvision() {
-    check_training("train_fasterrcnn", 1e-3);
+    check_training("train_fasterrcnn");
 }
 
 #[test]
 fn mask_rcnn_trains_as_torchvision() {
-    check_training("train_maskrcnn", 1e-3);
+    check_training("train_maskrcnn");
+    check_training("train_maskrcnn_norm");
 }
 
 #[test]
 fn retinanet_trains_as_torchvision() {
-    check_training("train_retinanet", 1e-3);
+    check_training("train_retinanet");
+    check_training("train_retinanet_v2");
 }

@@ -1,7 +1,7 @@
 // uses: box_coder
-// y[i] = the box that deltas[i] make of box i / classes of their picture (shaders/lib/box_coder.wgsl), cut to the picture if sizes (height,
-// width) are given; 0 where that box is absent, all of it 0. One invocation makes one box; the grid is ceil(n / 256); the tail
-// is guarded here. Without sizes the boxes are bound as sizes too.
+// y[picture, i] = the box that deltas[picture, i] make of box i / classes (shaders/lib/box_coder.wgsl), cut to the picture if sizes
+// (height, width) are given; 0 where that box is absent, all of it 0. One invocation makes one box; the grid is ceil(n / 256) by pictures;
+// the tail is guarded here. Without sizes the boxes are bound as sizes too.
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> deltas: array<vec4<f32>>;
@@ -11,17 +11,18 @@
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = (group.x + params.origin.x) * 256u + lane;
-    if i >= params.n {
+    let place = (group.x + params.origin.x) * 256u + lane;
+    let picture = group.y + params.origin.y;
+    if place >= params.n {
         return;
     }
-    let row = i / params.classes;
-    let at = row % params.box_rows;
+    let i = picture * params.n + place;
+    let at = picture * params.box_stride + place / params.classes;
     let low = boxes[2u * at];
     let high = boxes[2u * at + 1u];
     var made = decode(deltas[i], low, high).corners;
     if params.sized == 1u {
-        let limit = sizes[row / params.rows];
+        let limit = sizes[picture];
         made = clamp(made, vec4<f32>(0.0), limit.yxyx);
     }
     let absent = all(low == vec2<f32>(0.0)) && all(high == vec2<f32>(0.0));

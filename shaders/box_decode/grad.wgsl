@@ -1,7 +1,8 @@
 // uses: box_coder
 // grad_deltas of forward.wgsl: with (w, h) the sides of the box and (w', h') those made of it, and g the gradient of the corners that
 // the picture did not cut off, grad_dx = (g.x0 + g.x1) w / weight, grad_dw = (g.x1 - g.x0) w' / (2 weight), 0 where dw was cut;
-// y and h likewise. 0 where the box is absent. One invocation takes one box made; the grid is ceil(n / 256); the tail is guarded here.
+// y and h likewise. 0 where the box is absent. One invocation takes one box made; the grid is ceil(n / 256) by
+// pictures; the tail is guarded here.
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<vec4<f32>>;
@@ -12,19 +13,20 @@
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = (group.x + params.origin.x) * 256u + lane;
-    if i >= params.n {
+    let place = (group.x + params.origin.x) * 256u + lane;
+    let picture = group.y + params.origin.y;
+    if place >= params.n {
         return;
     }
-    let row = i / params.classes;
-    let at = row % params.box_rows;
+    let i = picture * params.n + place;
+    let at = picture * params.box_stride + place / params.classes;
     let low = boxes[2u * at];
     let high = boxes[2u * at + 1u];
     let delta = deltas[i];
     let made = decode(delta, low, high);
     var g = grad_y[i];
     if params.sized == 1u {
-        let limit = sizes[row / params.rows].yxyx;
+        let limit = sizes[picture].yxyx;
         let inside = (made.corners >= vec4<f32>(0.0)) & (made.corners <= limit);
         g = select(vec4<f32>(0.0), g, inside);
     }

@@ -1,12 +1,14 @@
 // uses: stable
-// y[i] = what makes reference box i of box i: shaders/lib/box_coder.wgsl the other way round, as torchvision's encode_boxes. 0 where
-// either has a side that is not positive. One invocation takes one pair; the grid is ceil(n / 256); the tail is guarded here.
+// y[picture, i] = what makes reference box i of box i: shaders/lib/box_coder.wgsl the other way round, as torchvision's encode_boxes. 0
+// where either has a side that is not positive. One invocation takes one pair; the grid is ceil(n / 256) by pictures; the tail is
+// guarded here.
 
 struct Params {
     origin: vec4<u32>,
     weights: vec4<f32>,
+    // Boxes of a picture; how far the boxes of one picture are from the next's, 0 if all pictures share them.
     n: u32,
-    box_rows: u32,
+    box_stride: u32,
     pad0: u32,
     pad1: u32,
 }
@@ -18,12 +20,14 @@ struct Params {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = (group.x + params.origin.x) * 256u + lane;
-    if i >= params.n {
+    let place = (group.x + params.origin.x) * 256u + lane;
+    let picture = group.y + params.origin.y;
+    if place >= params.n {
         return;
     }
+    let i = picture * params.n + place;
     let goal = reference[i];
-    let own = boxes[i % params.box_rows];
+    let own = boxes[picture * params.box_stride + place];
     let goal_size = goal.zw - goal.xy;
     let size = own.zw - own.xy;
     var code = vec4<f32>(0.0);

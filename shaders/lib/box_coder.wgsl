@@ -5,15 +5,16 @@
 struct Params {
     origin: vec4<u32>,
     weights: vec4<f32>,
-    // Boxes made; how many of them come from one box; boxes of a picture; boxes in all, which are those of one picture if all share them.
+    // Boxes made in a picture; how many of them come from one box; how far the boxes of one picture are from the next's, 0 if all
+    // pictures share them.
     n: u32,
     classes: u32,
-    rows: u32,
-    box_rows: u32,
-    max_ratio: f32,
+    box_stride: u32,
     sized: u32,
+    max_ratio: f32,
     pad0: u32,
     pad1: u32,
+    pad2: u32,
 }
 
 struct Decoded {

@@ -3,10 +3,10 @@
 
 struct Params {
     origin: vec4<u32>,
-    // Boxes and places for true boxes of a picture; boxes in all, which are those of one picture if all pictures share them.
+    // Boxes and places for true boxes of a picture; how far the boxes of one picture are from the next's, 0 if all pictures share them.
     rows: u32,
     truths: u32,
-    box_rows: u32,
+    box_stride: u32,
     low_quality: u32,
     high: f32,
     low: f32,

@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         shared_count = counts[n];
     }
     let count = workgroupUniformLoad(&shared_count);
-    let at = (vec4<u32>(n * params.rows) + min(i, vec4<u32>(params.rows - 1u))) % vec4<u32>(params.box_rows);
+    let at = vec4<u32>(n * params.box_stride) + min(i, vec4<u32>(params.rows - 1u));
     let a = boxes[at.x];
     let b = boxes[at.y];
     let c = boxes[at.z];

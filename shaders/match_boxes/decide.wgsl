@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var tied = open & vec4<bool>(least == 0u);
     open = open & !tied;
     if any(open) {
-        let at = row % vec4<u32>(params.box_rows);
+        let at = row - vec4<u32>(n * (params.rows - params.box_stride));
         let own = boxes_of(boxes[at.x], boxes[at.y], boxes[at.z], boxes[at.w]);
         for (var t = 0u; t < count && any(open); t++) {
             let largest = maxima[base + t];

@@ -29,18 +29,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     atomicStore(&bins[256u + lane], 0u);
     workgroupBarrier();
     let prefix = key_prefix(step[0]);
-    for (var k = 0u; k < CHUNK / 256u; k++) {
-        let i = g * CHUNK + k * 256u + lane;
-        if i < params.length {
-            let element = row * params.length + i;
-            let kind = kind_of(matched[element]);
-            let key = key_of(prefix, element);
-            let cut = select(cuts.x, cuts.y, kind == NEGATIVE);
-            let open = kind != NEITHER && select(going.x, going.y, kind == NEGATIVE);
-            // A shift by 32 is not defined; the first digit has nothing above it.
-            if open && (first || ((key ^ cut) >> (params.shift + 8u)) == 0u) {
-                atomicAdd(&bins[kind * 256u + ((key >> params.shift) & 255u)], 1u);
-            }
+    let last = min((g + 1u) * CHUNK, params.length);
+    for (var i = g * CHUNK + lane; i < last; i += 256u) {
+        let element = row * params.length + i;
+        let kind = kind_of(matched[element]);
+        let key = key_of(prefix, element);
+        let cut = select(cuts.x, cuts.y, kind == NEGATIVE);
+        let open = kind != NEITHER && select(going.x, going.y, kind == NEGATIVE);
+        // A shift by 32 is not defined; the first digit has nothing above it.
+        if open && (first || ((key ^ cut) >> (params.shift + 8u)) == 0u) {
+            atomicAdd(&bins[kind * 256u + ((key >> params.shift) & 255u)], 1u);
         }
     }
     workgroupBarrier();

@@ -24,18 +24,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let positives = selections[2u * row];
     let negatives = selections[2u * row + 1u];
     var own = vec2<u32>(0u);
-    for (var k = 0u; k < CHUNK / 256u; k++) {
-        let i = g * CHUNK + k * 256u + lane;
-        if i < params.length {
-            let element = row * params.length + i;
-            let kind = kind_of(matched[element]);
-            let key = key_of(prefix, element);
-            let is_positive = kind == POSITIVE && positives.taken > 0u && key <= positives.cut;
-            let is_negative = kind == NEGATIVE && negatives.taken > 0u && key <= negatives.cut;
-            own += vec2<u32>(select(0u, 1u, is_positive), select(0u, 1u, is_negative));
-            sampled[element] = select(0.0, 1.0, is_positive || is_negative);
-            positive[element] = select(0.0, 1.0, is_positive);
-        }
+    let last = min((g + 1u) * CHUNK, params.length);
+    for (var i = g * CHUNK + lane; i < last; i += 256u) {
+        let element = row * params.length + i;
+        let kind = kind_of(matched[element]);
+        let key = key_of(prefix, element);
+        let is_positive = kind == POSITIVE && positives.taken > 0u && key <= positives.cut;
+        let is_negative = kind == NEGATIVE && negatives.taken > 0u && key <= negatives.cut;
+        own += vec2<u32>(select(0u, 1u, is_positive), select(0u, 1u, is_negative));
+        sampled[element] = select(0.0, 1.0, is_positive || is_negative);
+        positive[element] = select(0.0, 1.0, is_positive);
     }
     if own.x > 0u {
         atomicAdd(&counts[0], own.x);

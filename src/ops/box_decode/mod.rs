@@ -12,8 +12,8 @@ crate::uniform! {
     /// Uniform of both kernels.
     pub struct Params {
         weights: [f32; 4],
-        n: u32, classes: u32, rows: u32, box_rows: u32,
-        max_ratio: f32, sized: u32, pad0: u32, pad1: u32,
+        n: u32, classes: u32, box_stride: u32, sized: u32,
+        max_ratio: f32, pad0: u32, pad1: u32, pad2: u32,
     }
 }
 
@@ -40,7 +40,11 @@ pub static ENTRY: Entry = Entry {
     args: &[Arg::f32("deltas"), Arg::f32("boxes"), Arg::optional("image_sizes")],
     attrs: &[
         Attr { name: "weights", default: "[1, 1, 1, 1]", doc: "what dx, dy, dw and dh are divided by" },
-        Attr { name: "bbox_xform_clip", default: "4.135166556742356", doc: "dw and dh are cut above it: log(1000 / 16)" },
+        Attr {
+            name: "bbox_xform_clip",
+            default: "4.135166556742356",
+            doc: "dw and dh are cut above it: log(1000 / 16)",
+        },
     ],
     outputs: &["y"],
     gradient: Ok(()),
@@ -97,20 +101,20 @@ impl BoxDecode {
     /// log(1000 / 16), as torchvision has it.
     pub const MAX_RATIO: f32 = 4.135_166_6;
 
-    /// The launch of a kernel over `slots`, whose first is of the boxes made.
+    /// The launch of a kernel over `slots`.
     fn launch(&self, kernel: &'static Kernel, deltas: &TensorType, boxes: &TensorType, slots: Vec<Slot>) -> Launch {
-        let n = (deltas.elements() / 4) as u32;
+        let [pictures, rows, classes] = [deltas.shape[0], deltas.shape[1], deltas.shape[2] / 4].map(|e| e as u32);
         let params = Params {
             weights: self.weights,
-            n,
-            classes: (deltas.shape[2] / 4) as u32,
-            rows: deltas.shape[1] as u32,
-            box_rows: (boxes.shape[0] * boxes.shape[1]) as u32,
-            max_ratio: self.max_ratio,
+            n: rows * classes,
+            classes,
+            box_stride: if boxes.shape[0] == 1 { 0 } else { rows },
             sized: u32::from(self.sized),
+            max_ratio: self.max_ratio,
             ..Default::default()
         };
-        Launch::new(kernel, params, slots, [n.div_ceil(256), 1, 1]).costing(80 * u64::from(n), 64 * u64::from(n))
+        let made = u64::from(pictures) * u64::from(params.n);
+        Launch::new(kernel, params, slots, [params.n.div_ceil(256), pictures, 1]).costing(80 * made, 64 * made)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 crate::uniform! {
     /// Uniform of the kernel.
-    pub struct Params { weights: [f32; 4], n: u32, box_rows: u32, pad0: u32, pad1: u32 }
+    pub struct Params { weights: [f32; 4], n: u32, box_stride: u32, pad0: u32, pad1: u32 }
 }
 
 static FORWARD: Kernel = Kernel {
@@ -64,12 +64,12 @@ impl Op for BoxEncode {
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        let n = (cx.outputs[0].elements() / 4) as u32;
-        let box_rows = (cx.inputs[1].elements() / 4) as u32;
-        let params = Params { weights: self.weights, n, box_rows, ..Default::default() };
+        let [pictures, n] = [0, 1].map(|d| cx.outputs[0].shape[d] as u32);
+        let box_stride = if cx.inputs[1].shape[0] == 1 { 0 } else { n };
+        let params = Params { weights: self.weights, n, box_stride, ..Default::default() };
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        let launch = Launch::new(&FORWARD, params, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(60 * u64::from(n), cx.traffic())))
+        let launch = Launch::new(&FORWARD, params, slots, [n.div_ceil(256), pictures, 1]);
+        Ok(Work::one(launch.costing(60 * u64::from(n) * u64::from(pictures), cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 crate::uniform! {
     /// Uniform of all kernels.
     pub struct Params {
-        rows: u32, truths: u32, box_rows: u32, low_quality: u32,
+        rows: u32, truths: u32, box_stride: u32, low_quality: u32,
         high: f32, low: f32, zero: u32, pad0: u32,
     }
 }
@@ -119,7 +119,7 @@ impl Op for MatchBoxes {
         let params = Params {
             rows,
             truths,
-            box_rows: (cx.inputs[0].elements() / 4) as u32,
+            box_stride: if cx.inputs[0].shape[0] == 1 { 0 } else { rows },
             low_quality: u32::from(self.low_quality),
             high: self.high,
             low: self.low,
