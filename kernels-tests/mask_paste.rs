@@ -16,7 +16,8 @@ fn case(rng: &mut Rng, [n, k, side]: [usize; 3], size: [usize; 2]) -> (MaskPaste
         let mut span = |extent: usize| {
             let low = rng.range(0, 2 * extent) as f32 - extent as f32 / 2.0;
             let high = low.floor() + rng.range(0, extent) as f32 + 0.625;
-            let (low, high) = if rng.range(0, 9) == 0 { (high, low.floor() + 0.25) } else { (low.floor() + 0.25, high) };
+            let (low, high) =
+                if rng.range(0, 9) == 0 { (high, low.floor() + 0.25) } else { (low.floor() + 0.25, high) };
             let (centre, half) = ((high + low) / 2.0, (high - low) / 2.0 / growth);
             [centre - half, centre + half]
         };

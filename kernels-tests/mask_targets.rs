@@ -25,13 +25,7 @@ fn masks(rng: &mut Rng, [n, truths, height, words]: [usize; 4]) -> Tensor {
     Tensor::u32([n, truths, height, words], data)
 }
 
-fn case(
-    rng: &mut Rng,
-    size: usize,
-    shape: [usize; 4],
-    count: usize,
-    sized: bool,
-) -> (MaskTargets, Vec<Tensor>) {
+fn case(rng: &mut Rng, size: usize, shape: [usize; 4], count: usize, sized: bool) -> (MaskTargets, Vec<Tensor>) {
     let [n, truths, height, words] = shape;
     let rois = regions(rng, n, count, [height as f32, 32.0 * words as f32], false);
     let matched = rng.indices([n, count], -2, truths as i32 + 1);

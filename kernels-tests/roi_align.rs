@@ -173,7 +173,8 @@ fn roi_align_gives_back_what_it_took() {
     let seed = rng.tensor_in([300, 7, 7, 4], 0.5, 1.0);
     let inputs = [&maps[0], &maps[1], &rois, &levels];
     let got = run_op_checked(gpu(), Arc::new(op), &inputs, &[Some(&seed)], Options::default()).expect("runs");
-    let taken: f64 = got.outputs[0].as_f32().iter().zip(seed.as_f32()).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum();
+    let taken: f64 =
+        got.outputs[0].as_f32().iter().zip(seed.as_f32()).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum();
     let given: f64 = got.grads[..2].iter().flatten().flat_map(|t| t.as_f32()).map(|g| f64::from(*g)).sum();
     assert!(taken > 1000.0 && (taken - given).abs() < 1e-5 * taken, "{taken} went in, {given} came back");
 }

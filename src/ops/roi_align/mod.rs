@@ -40,8 +40,16 @@ pub static ENTRY: Entry = Entry {
     ],
     attrs: &[
         Attr { name: "output_size", default: "1", doc: "rows and columns of bins, n or [h, w]" },
-        Attr { name: "spatial_scale", default: "1.0", doc: "elements of a map for each unit of rois; a list for a pyramid" },
-        Attr { name: "sampling_ratio", default: "-1", doc: "samples of a bin each way; 0 or less: by the region's size" },
+        Attr {
+            name: "spatial_scale",
+            default: "1.0",
+            doc: "elements of a map for each unit of rois; a list for a pyramid",
+        },
+        Attr {
+            name: "sampling_ratio",
+            default: "-1",
+            doc: "samples of a bin each way; 0 or less: by the region's size",
+        },
         Attr { name: "aligned", default: "false", doc: "shift by half an element, and allow sides below 1" },
     ],
     outputs: &["y"],
