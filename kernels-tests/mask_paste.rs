@@ -117,7 +117,7 @@ fn mask_paste_refuses_what_it_cannot_use() {
     let op = MaskPaste { size: [40, 50] };
     let masks = TensorType::f32([2, 3, 28, 28]);
     let boxes = TensorType::f32([2, 3, 4]);
-    refuses(&op, &[masks.clone()], "mask_paste 'node': inputs: expected masks and boxes, got 1");
+    refuses(&op, std::slice::from_ref(&masks), "mask_paste 'node': inputs: expected masks and boxes, got 1");
     refuses(&op, &[TensorType::f32([2, 3, 28, 27]), boxes.clone()], "masks: expected f32(N, K, M, M)");
     refuses(&op, &[masks.clone(), TensorType::f32([2, 4, 4])], "boxes: expected f32(2, 3, 4), got f32(2, 4, 4)");
     refuses(&MaskPaste { size: [0, 5] }, &[masks, boxes], "size must be 1 to 65535 each way, got [0, 5]");

@@ -219,7 +219,7 @@ fn roi_align_refuses_what_it_cannot_use() {
     refuses(&op(&[1.0, 0.5]), &two, "x1: expected 2 pictures of 4 channels, as x has");
     let late = [map(2, 4), map(2, 4), rois.clone(), TensorType::i32([2, 6])];
     refuses(&op(&[1.0, 0.5]), &late, "levels: expected i32(2, 5), got i32(2, 6)");
-    refuses(&op(&[]), &[rois.clone()], "scales must be one for each of 1 to 5 levels, got 0");
+    refuses(&op(&[]), std::slice::from_ref(&rois), "scales must be one for each of 1 to 5 levels, got 0");
     refuses(&op(&[-1.0]), &[map(2, 4), rois.clone()], "scale: expected a positive number, got -1");
     let none = RoiAlign { size: [0, 7], ..op(&[1.0]) };
     refuses(&none, &[map(2, 4), rois.clone()], "size: expected 1 to 1024 each way, got [0, 7]");
