@@ -16,7 +16,8 @@ fn case(rng: &mut Rng, [n, k, side]: [usize; 3], size: [usize; 2]) -> (MaskPaste
         let mut span = |extent: usize| {
             let low = rng.range(0, 2 * extent) as f32 - extent as f32 / 2.0;
             let high = low.floor() + rng.range(0, extent) as f32 + 0.625;
-            let (low, high) = if rng.range(0, 9) == 0 { (high, low.floor() + 0.25) } else { (low.floor() + 0.25, high) };
+            let (low, high) =
+                if rng.range(0, 9) == 0 { (high, low.floor() + 0.25) } else { (low.floor() + 0.25, high) };
             let (centre, half) = ((high + low) / 2.0, (high - low) / 2.0 / growth);
             [centre - half, centre + half]
         };
@@ -116,7 +117,7 @@ fn mask_paste_refuses_what_it_cannot_use() {
     let op = MaskPaste { size: [40, 50] };
     let masks = TensorType::f32([2, 3, 28, 28]);
     let boxes = TensorType::f32([2, 3, 4]);
-    refuses(&op, &[masks.clone()], "mask_paste 'node': inputs: expected masks and boxes, got 1");
+    refuses(&op, std::slice::from_ref(&masks), "mask_paste 'node': inputs: expected masks and boxes, got 1");
     refuses(&op, &[TensorType::f32([2, 3, 28, 27]), boxes.clone()], "masks: expected f32(N, K, M, M)");
     refuses(&op, &[masks.clone(), TensorType::f32([2, 4, 4])], "boxes: expected f32(2, 3, 4), got f32(2, 4, 4)");
     refuses(&MaskPaste { size: [0, 5] }, &[masks, boxes], "size must be 1 to 65535 each way, got [0, 5]");

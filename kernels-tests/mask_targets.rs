@@ -25,13 +25,7 @@ fn masks(rng: &mut Rng, [n, truths, height, words]: [usize; 4]) -> Tensor {
     Tensor::u32([n, truths, height, words], data)
 }
 
-fn case(
-    rng: &mut Rng,
-    size: usize,
-    shape: [usize; 4],
-    count: usize,
-    sized: bool,
-) -> (MaskTargets, Vec<Tensor>) {
+fn case(rng: &mut Rng, size: usize, shape: [usize; 4], count: usize, sized: bool) -> (MaskTargets, Vec<Tensor>) {
     let [n, truths, height, words] = shape;
     let rois = regions(rng, n, count, [height as f32, 32.0 * words as f32], false);
     let matched = rng.indices([n, count], -2, truths as i32 + 1);
@@ -128,7 +122,11 @@ fn mask_targets_refuses_what_it_cannot_use() {
     let (masks, rois) = (TensorType::u32([2, 3, 40, 2]), TensorType::f32([2, 5, 4]));
     let (matched, sizes) = (TensorType::i32([2, 5]), TensorType::f32([2, 2]));
     let plain = MaskTargets { sized: false, ..op };
-    refuses(&op, &[masks.clone()], "mask_targets 'node': inputs: expected 4 (gt_masks, rois, matched, ...), got 1");
+    refuses(
+        &op,
+        std::slice::from_ref(&masks),
+        "mask_targets 'node': inputs: expected 4 (gt_masks, rois, matched, ...), got 1",
+    );
     let three = [TensorType::f32([2, 3, 40, 2]), rois.clone(), matched.clone()];
     refuses(&plain, &three, "gt_masks: expected u32(N, T, H, words), got f32(2, 3, 40, 2)");
     let three = [masks.clone(), rois.clone(), TensorType::i32([2, 6])];

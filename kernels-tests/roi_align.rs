@@ -173,7 +173,8 @@ fn roi_align_gives_back_what_it_took() {
     let seed = rng.tensor_in([300, 7, 7, 4], 0.5, 1.0);
     let inputs = [&maps[0], &maps[1], &rois, &levels];
     let got = run_op_checked(gpu(), Arc::new(op), &inputs, &[Some(&seed)], Options::default()).expect("runs");
-    let taken: f64 = got.outputs[0].as_f32().iter().zip(seed.as_f32()).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum();
+    let taken: f64 =
+        got.outputs[0].as_f32().iter().zip(seed.as_f32()).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum();
     let given: f64 = got.grads[..2].iter().flatten().flat_map(|t| t.as_f32()).map(|g| f64::from(*g)).sum();
     assert!(taken > 1000.0 && (taken - given).abs() < 1e-5 * taken, "{taken} went in, {given} came back");
 }
@@ -218,7 +219,7 @@ fn roi_align_refuses_what_it_cannot_use() {
     refuses(&op(&[1.0, 0.5]), &two, "x1: expected 2 pictures of 4 channels, as x has");
     let late = [map(2, 4), map(2, 4), rois.clone(), TensorType::i32([2, 6])];
     refuses(&op(&[1.0, 0.5]), &late, "levels: expected i32(2, 5), got i32(2, 6)");
-    refuses(&op(&[]), &[rois.clone()], "scales must be one for each of 1 to 5 levels, got 0");
+    refuses(&op(&[]), std::slice::from_ref(&rois), "scales must be one for each of 1 to 5 levels, got 0");
     refuses(&op(&[-1.0]), &[map(2, 4), rois.clone()], "scale: expected a positive number, got -1");
     let none = RoiAlign { size: [0, 7], ..op(&[1.0]) };
     refuses(&none, &[map(2, 4), rois.clone()], "size: expected 1 to 1024 each way, got [0, 7]");

@@ -80,7 +80,7 @@ fn roi_levels_begin_where_the_formula_says() {
 fn roi_levels_refuses_what_it_cannot_use() {
     let rois = TensorType::f32([2, 5, 4]);
     let op = RoiLevels { min: 5, max: 2, ..RoiLevels::default() };
-    refuses(&op, &[rois.clone()], "levels must be up to 16 within 0 to 30, got 5 to 2");
+    refuses(&op, std::slice::from_ref(&rois), "levels must be up to 16 within 0 to 30, got 5 to 2");
     let op = RoiLevels { canonical_scale: 0.0, ..RoiLevels::default() };
     refuses(&op, &[rois], "canonical_scale must be above 0 and at most 1e6, got 0");
     refuses(&RoiLevels::default(), &[TensorType::f32([2, 5])], "rois: expected f32(2, R, 4), got f32(2, 5)");

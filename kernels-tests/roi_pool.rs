@@ -123,7 +123,7 @@ fn roi_pool_takes_nothing_of_what_is_no_region() {
 fn roi_pool_refuses_what_it_cannot_use() {
     let op = RoiPool { size: [7, 7], scale: 0.25 };
     let (x, rois) = (TensorType::f32([2, 8, 8, 4]), TensorType::f32([2, 5, 4]));
-    refuses(&op, &[x.clone()], "roi_pool 'node': inputs: expected x and rois, got 1");
+    refuses(&op, std::slice::from_ref(&x), "roi_pool 'node': inputs: expected x and rois, got 1");
     refuses(&op, &[x.clone(), TensorType::f32([1, 5, 4])], "rois: expected f32(2, R, 4), got f32(1, 5, 4)");
     refuses(&op, &[rois.clone(), rois.clone()], "x: expected f32(N, H, W, C), got f32(2, 5, 4)");
     refuses(&RoiPool { scale: 0.0, ..op }, &[x.clone(), rois.clone()], "scale: expected a positive number, got 0");

@@ -1,6 +1,7 @@
 // y[n, k, h, w] = mask k of picture n at pixel (h, w), resized bilinearly to its box; 0 outside (He et al. 2017; torchvision's
 // paste_masks_in_image). The mask gets a border of zeros, the box grows by as much and is cut to whole pixels, both corners inside.
-// One invocation makes one pixel. Grid: (ceil(width / 256), height, N * K); the tail of a row is guarded here.
+// A workgroup makes a row: first the zeros outside the box, then what is inside, 256 pixels at a time. Most rows miss the box, and cost stores
+// only. Grid: (1, height, N * K).
 
 struct Params {
     origin: vec4<u32>,
@@ -42,30 +43,33 @@ fn bordered(mask: u32, row: u32, column: u32) -> f32 {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let group = workgroup + params.origin.xyz;
-    let column = group.x * 256u + lane;
-    if column >= params.width {
-        return;
-    }
     let mask = group.z;
     let bits = vec4<u32>(boxes[4u * mask], boxes[4u * mask + 1u], boxes[4u * mask + 2u], boxes[4u * mask + 3u]);
     let absent = all((bits & vec4<u32>(0x7fffffffu)) == vec4<u32>(0u));
     let wild = any((bits & vec4<u32>(0x7f800000u)) == vec4<u32>(0x7f800000u));
-    var value = 0.0;
-    if !absent && !wild {
-        let box = bitcast<vec4<f32>>(bits);
-        let across = grown(box.x, box.z);
-        let down = grown(box.y, box.w);
-        let h = i32(group.y);
-        let w = i32(column);
-        if h >= down.x && h <= down.y && w >= across.x && w <= across.y {
-            let v = source(h - down.x, down.y - down.x + 1);
-            let u = source(w - across.x, across.y - across.x + 1);
-            let top = u32(v.x);
-            let left = u32(u.x);
-            let upper = mix(bordered(mask, top, left), bordered(mask, top, left + 1u), u.y);
-            let lower = mix(bordered(mask, top + 1u, left), bordered(mask, top + 1u, left + 1u), u.y);
-            value = mix(upper, lower, v.y);
+    let box = bitcast<vec4<f32>>(select(bits, vec4<u32>(0u), wild));
+    let across = grown(box.x, box.z);
+    let down = grown(box.y, box.w);
+    let h = i32(group.y);
+    let width = i32(params.width);
+    // Columns start..end are inside; none in a row that misses the box.
+    let hit = !absent && !wild && h >= down.x && h <= down.y;
+    let start = select(width, max(across.x, 0), hit);
+    let end = select(0, min(across.y + 1, width), hit);
+    let base = (mask * params.height + group.y) * params.width;
+    for (var w = i32(lane); w < width; w += 256) {
+        if w < start || w >= end {
+            y[base + u32(w)] = 0.0;
         }
     }
-    y[(mask * params.height + group.y) * params.width + column] = value;
+    let v = source(h - down.x, max(down.y - down.x + 1, 1));
+    let top = u32(v.x);
+    let extent = max(across.y - across.x + 1, 1);
+    for (var w = start + i32(lane); w < end; w += 256) {
+        let u = source(w - across.x, extent);
+        let left = u32(u.x);
+        let upper = mix(bordered(mask, top, left), bordered(mask, top, left + 1u), u.y);
+        let lower = mix(bordered(mask, top + 1u, left), bordered(mask, top + 1u, left + 1u), u.y);
+        y[base + u32(w)] = mix(upper, lower, v.y);
+    }
 }

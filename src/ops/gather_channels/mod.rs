@@ -47,12 +47,18 @@ pub static ENTRY: Entry = Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct GatherChannels;
 
-/// A launch of one of the kernels, which makes `n` elements from or for x of `shape`.
-fn launch(kernel: &'static Kernel, shape: &Shape, n: usize, cx: &LaunchCx<'_>) -> Work {
-    let [_, h, w, c] = shape.nhwc().expect("checked by infer");
-    let params = Params { n: n as u32, pixels: (h * w) as u32, channels: c as u32, ..Default::default() };
+/// A launch of one of the kernels, from or for x of `shape`; `groups` takes the uniform and the number of pictures.
+fn launch(
+    kernel: &'static Kernel,
+    shape: &Shape,
+    cx: &LaunchCx<'_>,
+    groups: impl FnOnce(&Params, u32) -> [u32; 3],
+) -> Work {
+    let [m, h, w, c] = shape.nhwc().expect("checked by infer");
+    let n = cx.outputs[0].elements() as u32;
+    let params = Params { n, pixels: (h * w) as u32, channels: c as u32, ..Default::default() };
     let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-    let launch = Launch::new(kernel, params, slots, [params.n.div_ceil(256), 1, 1]);
+    let launch = Launch::new(kernel, params, slots, groups(&params, m as u32));
     Work::one(launch.costing(0, 3 * cx.outputs[0].bytes()))
 }
 
@@ -76,7 +82,7 @@ impl Op for GatherChannels {
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        Ok(launch(&FORWARD, &cx.inputs[0].shape, cx.outputs[0].elements(), cx))
+        Ok(launch(&FORWARD, &cx.inputs[0].shape, cx, |params, _| [params.n.div_ceil(256), 1, 1]))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
@@ -101,7 +107,7 @@ impl Op for GatherChannelsGrad {
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        Ok(launch(&GRAD, &self.shape, self.shape.elements(), cx))
+        Ok(launch(&GRAD, &self.shape, cx, |params, m| [(params.pixels * params.channels).div_ceil(2048), m, 1]))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

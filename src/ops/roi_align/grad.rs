@@ -38,7 +38,7 @@ impl Op for RoiAlignGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let (images, channels) = (self.shape[0], self.shape[3]);
-        let (kernel, width) = GRAD.pick(channels % 4 == 0);
+        let (kernel, width) = GRAD.pick(channels.is_multiple_of(4));
         let count = cx.inputs[1].shape[1];
         let tiles = Tiles::new(&self.shape, count);
         let [tiles_height, tiles_width] = tiles.tiles;

@@ -40,8 +40,16 @@ pub static ENTRY: Entry = Entry {
     ],
     attrs: &[
         Attr { name: "output_size", default: "1", doc: "rows and columns of bins, n or [h, w]" },
-        Attr { name: "spatial_scale", default: "1.0", doc: "elements of a map for each unit of rois; a list for a pyramid" },
-        Attr { name: "sampling_ratio", default: "-1", doc: "samples of a bin each way; 0 or less: by the region's size" },
+        Attr {
+            name: "spatial_scale",
+            default: "1.0",
+            doc: "elements of a map for each unit of rois; a list for a pyramid",
+        },
+        Attr {
+            name: "sampling_ratio",
+            default: "-1",
+            doc: "samples of a bin each way; 0 or less: by the region's size",
+        },
         Attr { name: "aligned", default: "false", doc: "shift by half an element, and allow sides below 1" },
     ],
     outputs: &["y"],
@@ -192,7 +200,7 @@ impl Op for RoiAlign {
         let maps = self.scales.len();
         let (images, rois) = (cx.inputs[maps].shape[0], cx.inputs[maps].shape[1]);
         let levels = Slot::Input(if maps > 1 { maps + 1 } else { maps });
-        let (kernel, width) = FORWARD.pick(cx.outputs[0].shape[3] % 4 == 0);
+        let (kernel, width) = FORWARD.pick(cx.outputs[0].shape[3].is_multiple_of(4));
         let each = if cx.profile.kind == DeviceKind::Software { EACH_SOFTWARE } else { 1 };
         let launch = |level: usize| {
             let params = self.params(&cx.inputs[level].shape, level, rois, width);

@@ -58,7 +58,8 @@ impl Tiles {
         let n = self.picture();
         let params = Params { n, rois: self.rois, words: self.words, tiles_width: self.tiles[1], ..Default::default() };
         let tests = 8 * self.bytes();
-        Launch::new(&LIST, params, vec![bounds, lists], [n.div_ceil(256), self.map[0], 1]).costing(8 * tests, 16 * tests)
+        Launch::new(&LIST, params, vec![bounds, lists], [n.div_ceil(256), self.map[0], 1])
+            .costing(8 * tests, 16 * tests)
     }
 
     /// The grid of the kernel that sums, for `channels` in its width.

@@ -84,8 +84,9 @@ impl Op for RoiLevels {
     }
 
     fn infer(&self, node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let wrong =
-            |message: String| Err(Error::Attribute { op: "roi_levels".into(), message: format!("'{node}': {message}") });
+        let wrong = |message: String| {
+            Err(Error::Attribute { op: "roi_levels".into(), message: format!("'{node}': {message}") })
+        };
         if self.max < self.min || self.max - self.min > 15 || self.max.max(self.canonical_level) > 30 {
             return wrong(format!("levels must be up to 16 within 0 to 30, got {} to {}", self.min, self.max));
         }
@@ -102,9 +103,7 @@ impl Op for RoiLevels {
         let params = Params { n, count: self.max - self.min + 1, first: self.first(), ..Default::default() };
         let slots = vec![Slot::Input(0), Slot::Output(0)];
         let cost = cx.elementwise(2 * u64::from(params.count));
-        Ok(Work::one(
-            Launch::new(&FORWARD, params, slots, [n.div_ceil(256), 1, 1]).costing(cost.flops, cost.bytes),
-        ))
+        Ok(Work::one(Launch::new(&FORWARD, params, slots, [n.div_ceil(256), 1, 1]).costing(cost.flops, cost.bytes)))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

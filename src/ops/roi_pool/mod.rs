@@ -99,7 +99,7 @@ impl Op for RoiPool {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let (x, rois) = (&cx.inputs[0].shape, &cx.inputs[1].shape);
-        let (kernel, width) = FORWARD.pick(x[3] % 4 == 0);
+        let (kernel, width) = FORWARD.pick(x[3].is_multiple_of(4));
         let params = self.params(x, rois[1], width);
         let n = self.size[0] as u32 * self.size[1] as u32 * params.channels;
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0), Slot::Output(1)];
@@ -138,7 +138,7 @@ impl Op for RoiPoolGrad {
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        let (kernel, width) = GRAD.pick(self.shape[3] % 4 == 0);
+        let (kernel, width) = GRAD.pick(self.shape[3].is_multiple_of(4));
         let count = cx.inputs[2].shape[1];
         let tiles = Tiles::new(&self.shape, count);
         let [tiles_height, tiles_width] = tiles.tiles;
