@@ -1,13 +1,18 @@
 //! The parts of RoI heads: pooling from the levels of a pyramid, the box head, the mask head. Defaults are torchvision's.
 
-use super::shared::reshape;
+use super::shared::{concat, reshape};
 use crate::graph::Graph;
-use crate::nn::{Connected, Conv, Net, Norm, UpConv};
+use crate::nn::{Connected, Conv, Init, Net, Norm};
 use crate::ops::Value;
+use crate::ops::conv_transpose2d::ConvTranspose2d;
+use crate::ops::conv2d::Conv2d;
 use crate::ops::relu::Relu;
 use crate::ops::roi_align::RoiAlign;
 use crate::ops::roi_levels::RoiLevels;
 use crate::ops::roi_pool::RoiPool;
+use crate::ops::slice::Slice;
+use crate::tensor::TensorType;
+use crate::tensor::layout::Layout;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -186,10 +191,55 @@ impl MaskHead {
             let convs = self.convs.iter().enumerate();
             convs.into_iter().try_fold(x, |x, (i, &out)| conv_norm(net, &i.to_string(), x, out, self.norm))
         })?;
-        net.scope("mask_predictor", |net| {
-            let x = UpConv { out: self.width }.build(net, "conv5_mask", x)?;
-            let x = net.graph.add(Relu, &[x])?;
-            Conv::same(classes, 1).build(net, "mask_fcn_logits", x)
-        })
+        net.scope("mask_predictor", |net| MaskPredictor::declare(net, x, self.width, classes)?.apply(net.graph, x))
+    }
+}
+
+/// A transposed convolution to twice the size, ReLU, and a 1x1 convolution to one channel for each class.
+#[derive(Clone, Copy, Debug)]
+struct MaskPredictor {
+    up: [Value; 2],
+    logits: [Value; 2],
+    /// Bytes that the transposed convolution makes of one region.
+    bytes: usize,
+}
+
+/// Bytes that every WebGPU device binds at once.
+const BINDING: usize = 128 << 20;
+
+impl MaskPredictor {
+    fn declare(net: &mut Net<'_>, x: Value, width: usize, classes: usize) -> Result<Self> {
+        let [_, h, w, channels] = net.graph.shape(x).nhwc().expect("pooled regions");
+        let mut layer = |name: &str, side: usize, [from, to]: [usize; 2], layout: Layout| {
+            net.scope(name, |net| {
+                let ty = TensorType::f32([side, side, from, to]);
+                let weight = net.parameter("weight", ty, Init::He { fan_in: from }, layout)?;
+                let bias = net.parameter("bias", TensorType::f32([to]), Init::Constant(0.0), Layout::Plain)?;
+                Ok([weight, bias])
+            })
+        };
+        let up = layer("conv5_mask", 2, [channels, width], Layout::ConvTransposeWeight { groups: 1 })?;
+        let logits = layer("mask_fcn_logits", 1, [width, classes], Layout::ConvWeight)?;
+        Ok(Self { up, logits, bytes: 4 * 4 * h * w * width })
+    }
+
+    /// (M, h, w, C) -> (M, 2h, 2w, classes), in pieces of as many regions as a binding holds.
+    fn apply(&self, graph: &mut Graph, x: Value) -> Result<Value> {
+        let m = graph.shape(x)[0];
+        let most = (BINDING / self.bytes).max(1);
+        let piece = m.div_ceil(m.div_ceil(most));
+        let mut parts = Vec::new();
+        for first in (0..m).step_by(piece) {
+            let x = match piece < m {
+                true => graph.add(Slice::along(4, 0, first, (first + piece).min(m)), &[x])?,
+                false => x,
+            };
+            let up = ConvTranspose2d { stride: [2, 2], bias: true, ..Default::default() };
+            let x = graph.named("conv5_mask", up, &[x, self.up[0], self.up[1]])?;
+            let x = graph.add(Relu, &[x])?;
+            let logits = Conv2d { bias: true, ..Default::default() };
+            parts.push(graph.named("mask_fcn_logits", logits, &[x, self.logits[0], self.logits[1]])?);
+        }
+        concat(graph, &parts, 0)
     }
 }
