@@ -4,7 +4,7 @@ var<workgroup> scan_lanes: array<u32, 256>;
 fn workgroup_scan(lane: u32, value: u32) -> u32 {
     scan_lanes[lane] = value;
     workgroupBarrier();
-    for (var reach = 1u; reach < 256u; reach <<= 1u) {
+    for (var reach = 1u; reach < 256u; reach += reach) {
         var sum = scan_lanes[lane];
         if lane >= reach {
             sum += scan_lanes[lane - reach];
