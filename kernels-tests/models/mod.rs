@@ -5,6 +5,7 @@ mod bad_detection;
 mod bad_input;
 mod darknet;
 mod detection;
+mod instances;
 mod plan;
 mod rcnn;
 mod training;

@@ -16,7 +16,7 @@ mod train;
 
 use crate::Result;
 use crate::data::classes::read_class_map;
-use crate::data::formats::open_detection;
+use crate::data::formats::{open_detection, open_instances};
 use crate::data::labelled::{LabelledFiles, LabelledPictures, Report};
 use crate::gpu::{Gpu, Options};
 use crate::models::darknet::{BuiltinArgs, Darknet, NAMES, builtin};
@@ -144,15 +144,17 @@ fn darknet(name: &str, classes: Option<usize>, size: Option<[usize; 2]>) -> Resu
     builtin(name, &args)
 }
 
-/// Labelled pictures for a detector, with the classes called as the file of a class map says.
+/// Labelled pictures for a detector, with the classes called as the file of a class map says, and with masks if they are wanted.
 fn labelled(
     path: &Path,
     split: Option<&str>,
     classes: Option<&[String]>,
     map: Option<&Path>,
+    masks: bool,
 ) -> Result<(LabelledFiles, Report)> {
-    let Some(map) = map else { return open_detection(path, split, classes) };
-    let (files, report) = open_detection(path, split, None)?;
+    let open = |classes| if masks { open_instances(path, split, classes) } else { open_detection(path, split, classes) };
+    let Some(map) = map else { return open(classes) };
+    let (files, report) = open(None)?;
     let mut map = read_class_map(map)?;
     if classes.is_some() {
         // A validation split need not have every class of the training split.

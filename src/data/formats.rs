@@ -34,6 +34,11 @@ pub fn open_detection(
     }
 }
 
+/// Whether labels are of a format that has masks of single objects.
+pub fn may_have_masks(path: impl AsRef<Path>, split: Option<&str>) -> bool {
+    matches!(Layout::of(path.as_ref(), split), Ok(Layout::Coco(_)))
+}
+
 /// Opens labelled pictures with their masks. Only COCO's JSON has them.
 pub fn open_instances(
     path: impl AsRef<Path>,

@@ -4,7 +4,7 @@ use super::EvalArgs;
 use crate::cli::{DeviceArgs, built_in, labelled, parse_share, parse_size, train, write_json};
 use crate::data::classes::shortened;
 use crate::data::coco::ResultRow;
-use crate::data::formats::detection_splits;
+use crate::data::formats::{detection_splits, may_have_masks};
 use crate::data::labelled::LabelledPictures;
 use crate::data::picture::write_picture;
 use crate::cli::detect::{drawn, rows};
@@ -75,7 +75,9 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
         }
         Box::new(plates)
     } else {
-        let (data, report) = labelled(&args.data, split.as_deref(), Some(&classes), own.class_map.as_deref())?;
+        let masks = detector.model().masks() && may_have_masks(&args.data, split.as_deref());
+        let map = own.class_map.as_deref();
+        let (data, report) = labelled(&args.data, split.as_deref(), Some(&classes), map, masks)?;
         eprintln!("{report}");
         Box::new(data)
     };
@@ -87,7 +89,7 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     println!("{} pictures{}", data.len(), split.map_or(String::new(), |s| format!(" of the split '{s}'")));
     println!("\nat an IoU of 0.5, as Pascal VOC measures it\n{}", table(&curves, &classes));
     println!("as COCO measures it: what, IoU, area, detections\n{coco}");
-    let coco_masks = match detector.model().masks() {
+    let coco_masks = match detector.model().masks() && all.true_masks.iter().any(|masks| !masks.is_empty()) {
         true => Some(all.coco_masks(classes.len())?.numbers()),
         false => None,
     };

@@ -56,7 +56,7 @@ pub(super) type Pictures = Box<dyn LabelledPictures>;
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let given = args.model.as_deref().map(Given::read).transpose()?;
-    let (train, val) = data(args, given.as_ref().map(|g| &g.model.classes[..]))?;
+    let (train, val) = data(args, given.as_ref().map(|g| &g.model.classes[..]), false)?;
     let (model, start) = match given {
         Some(given) => go_on(args, given, train.classes())?,
         None => (new_network(args, &train)?, BTreeMap::new()),
@@ -103,7 +103,7 @@ fn usual_augment() -> DetectionAugment {
 const SET_ASIDE: f64 = 0.1;
 
 /// The pictures to train on, and those to validate on. `known` are the classes of a model to go on from.
-pub(super) fn data(args: &TrainArgs, known: Option<&[String]>) -> Result<(Pictures, Pictures)> {
+pub(super) fn data(args: &TrainArgs, known: Option<&[String]>, masks: bool) -> Result<(Pictures, Pictures)> {
     if built_in::is(&args.data) {
         return Ok((
             Box::new(built_in::plates(args.seed, 0, 1600)),
@@ -114,7 +114,7 @@ pub(super) fn data(args: &TrainArgs, known: Option<&[String]>) -> Result<(Pictur
     let names = (!args.names.is_empty()).then_some(&args.names[..]);
     let there = detection_splits(&args.data);
     let named = |name: &str| there.iter().any(|s| s == name).then(|| name.to_string());
-    let (mut train, report) = labelled(&args.data, named("train").as_deref(), names, map)?;
+    let (mut train, report) = labelled(&args.data, named("train").as_deref(), names, map, masks)?;
     eprintln!("{report}");
     if let (None, Some(known)) = (names, known)
         && train.classes().iter().all(|name| find_class(known, name).is_some())
@@ -126,9 +126,9 @@ pub(super) fn data(args: &TrainArgs, known: Option<&[String]>) -> Result<(Pictur
     let val = match (&args.val, &validation) {
         (Some(path), _) => {
             let split = detection_splits(path).into_iter().find(|s| s == "val" || s == "valid");
-            labelled(path, split.as_deref(), Some(&classes), map)?
+            labelled(path, split.as_deref(), Some(&classes), map, masks)?
         }
-        (None, Some(split)) => labelled(&args.data, Some(split), Some(&classes), map)?,
+        (None, Some(split)) => labelled(&args.data, Some(split), Some(&classes), map, masks)?,
         (None, None) => {
             let (train, val) = train.divide(SET_ASIDE, args.seed);
             if train.is_empty() {

@@ -1,6 +1,6 @@
 //! `wgvision train --arch maskrcnn_micro` and the other two-stage detectors, and RetinaNet.
 
-use super::detection::{Pictures, data, room};
+use super::detection::{data, room};
 use super::{Bars, CACHE, TrainArgs, parse};
 use crate::cli::{DeviceArgs, json_argument};
 use crate::data::cache::CachedLabelled;
@@ -14,7 +14,7 @@ use crate::models::instance::InstanceNet;
 use crate::tensor::Tensor;
 use crate::weights::torchvision::{Part, has_old_names, match_names};
 use crate::weights::TensorFile;
-use crate::{Error, Result};
+use crate::Result;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,16 +50,17 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
         (Some(path), Some(file)) => Some(InstanceModel::from_metadata(path, file)?),
         _ => None,
     };
-    let (train, val) = data(args, old.as_ref().map(|model| &model.classes[..]))?;
-    let classes = train.classes().to_vec();
     let network = match &old {
-        Some(old) => old.network.with_classes(classes.len()),
-        None => InstanceNet::by_name(args.arch.as_deref().expect("clap asks for one of the two"), classes.len())?,
+        Some(old) => old.network.clone(),
+        None => InstanceNet::by_name(args.arch.as_deref().expect("clap asks for one of the two"), 1)?,
     };
     let network = match &args.instances.network {
         Some(text) => network.changed(json_argument(text)?)?,
         None => network,
     };
+    let (train, val) = data(args, old.as_ref().map(|model| &model.classes[..]), network.masks())?;
+    let classes = train.classes().to_vec();
+    let network = network.with_classes(classes.len());
     let transform = transform(args, old.as_ref());
     let model = InstanceModel::new(network, classes, transform.clone())?;
     let start = start(args, &model, given.as_ref())?;
@@ -71,7 +72,6 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
         Some(n) => n,
         None => room(&train, 1)?,
     };
-    check_masks(args, &model, &train)?;
     let settings = super::settings(args, train.len())?;
     let run = InstanceRun { model, batch: args.batch, settings, start };
     let gpu = device.open()?;
@@ -143,24 +143,4 @@ fn backbone(path: &Path, model: &InstanceModel) -> Result<BTreeMap<String, Tenso
     }
     eprintln!("{}: {} tensors of the backbone", path.display(), matched.values.len());
     Ok(matched.values)
-}
-
-/// A network that draws masks needs some to learn from.
-fn check_masks(args: &TrainArgs, model: &InstanceModel, train: &Pictures) -> Result<()> {
-    if !model.network.masks() {
-        return Ok(());
-    }
-    for i in 0..train.len() {
-        let picture = train.get(i)?;
-        if !picture.boxes.is_empty() {
-            return match picture.masks.iter().any(Option::is_some) {
-                true => Ok(()),
-                false => Err(Error::file(
-                    &args.data,
-                    "has boxes but no masks; train a fasterrcnn, or give COCO JSON with `segmentation`",
-                )),
-            };
-        }
-    }
-    Ok(())
 }
