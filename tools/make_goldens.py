@@ -415,6 +415,22 @@ def batch_norm(g):
             g.case(f"eval_{name}{tag}", evaluate, lambda: inputs(shape), {"eps": eps}, wrt)
     draw = lambda: inputs((2, 4, 6, 5), 3.0, 1.5)
     g.case("train_shifted", lambda **k: F.batch_norm(k["x"], None, None, k["weight"], k["bias"], True), draw, {"training": True}, ["x", "weight", "bias"])
+    for shape, flags in (((4, 3, 5, 7), (1, 0, 1, 1)), ((6, 8), (0, 1, 0, 1, 1, 1)), ((5, 2, 3, 4), (0, 0, 0, 1, 0))):
+
+        def counted_inputs():
+            return inputs(shape, 2.0, 0.7) | {"counted": torch.tensor(flags, dtype=torch.float32)}
+
+        def train_counted(x, weight, bias, running_mean, running_var, counted):
+            """Batch norm of the pictures that count alone."""
+            mean, var, kept, y = running_mean.clone(), running_var.clone(), x[counted > 0], torch.zeros_like(x)
+            y[counted > 0] = F.batch_norm(kept, mean, var, weight, bias, True, 0.2, 1e-4)
+            dims = [d for d in range(x.dim()) if d != 1]
+            rstd = 1 / torch.sqrt(kept.var(dims, unbiased=False) + 1e-4)
+            return y, kept.mean(dims), rstd, mean, var
+
+        attrs = {"training": True, "momentum": 0.2, "eps": 1e-4}
+        outputs, name = ("y", "mean", "rstd", "running_mean", "running_var"), "x".join(map(str, shape))
+        g.case(f"counted_{name}", train_counted, counted_inputs, attrs, ["x", "weight", "bias"], outputs, silent=outputs[1:])
 
 
 @golden

@@ -58,6 +58,9 @@ impl Golden {
         if self.config["norm"] == "train" {
             network = network.changed(serde_json::json!({"backbone": {"norm": {"train": {}}}})).expect("a norm");
         }
+        if name.ends_with("_v2") {
+            network = network.changed(serde_json::json!({"backbone": {"trainable": 5}})).expect("a number of stages");
+        }
         match &mut network {
             InstanceNet::Rcnn(net) => {
                 let rpn = net.rpn.as_mut().expect("proposes itself");
@@ -323,6 +326,7 @@ fn faster_rcnn_trains_as_torchvision() {
 fn mask_rcnn_trains_as_torchvision() {
     check_training("train_maskrcnn");
     check_training("train_maskrcnn_norm");
+    check_training("train_maskrcnn_v2");
 }
 
 #[test]

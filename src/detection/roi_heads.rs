@@ -122,6 +122,8 @@ struct Samples {
     labels: Value,
     /// f32 (N, S): 1 where it holds an object.
     positive: Value,
+    /// f32 (N, S): 1 where there is a region.
+    present: Value,
     /// f32 (N, candidates): 1 where it was chosen.
     chosen: Value,
 }
@@ -144,7 +146,8 @@ impl RoiConfig {
         let samples = net.graph.scope("sampling", |g| self.sample(g, inputs.proposals, truth, chance))?;
         let valid = net.graph.ty(samples.positive).shape;
         let (n, s) = (valid[0], valid[1]);
-        let (logits, deltas) = self.predict(net, pyramid, samples.regions, classes)?;
+        let present = reshape(net.graph, samples.present, &[n * s])?;
+        let (logits, deltas) = self.predict(net, pyramid, samples.regions, classes, Some(present))?;
         let mut losses = net.graph.scope("roi_loss", |g| {
             let labels = reshape(g, samples.labels, &[n * s])?;
             let entropy = CrossEntropy { ignore_index: IGNORED, ..Default::default() };
@@ -188,20 +191,22 @@ impl RoiConfig {
             matched: pick("matched", -1.0, matched)?,
             labels: pick("labels", IGNORED as f32, label)?,
             positive: pick("positive", 0.0, positive)?,
+            present: pick("present", 0.0, chosen)?,
             chosen,
         })
     }
 
-    /// Class logits (N*R, classes) and offsets (N*R, 4*classes) of regions (N, R, 4).
+    /// Class logits (N*R, classes) and offsets (N*R, 4*classes) of regions (N, R, 4); `present`, f32 (N*R), is for [`BoxHead::build`].
     fn predict(
         &self,
         net: &mut Net<'_>,
         pyramid: &Pyramid,
         regions: Value,
         classes: usize,
+        present: Option<Value>,
     ) -> Result<(Value, Value)> {
         let pooled = pyramid.pool(net.graph, &self.pooling, regions)?;
-        let features = net.scope("box_head", |net| self.head.build(net, pooled))?;
+        let features = net.scope("box_head", |net| self.head.build(net, pooled, present))?;
         net.scope("box_predictor", |net| {
             let score = Connected { init: WeightInit::Normal(0.01), ..Connected::new(classes) };
             let offset = Connected { init: WeightInit::Normal(0.001), ..Connected::new(4 * classes) };
@@ -228,12 +233,14 @@ impl RoiConfig {
                 [samples.regions, samples.matched, samples.labels, samples.positive].map(|x| first(g, x));
             Ok((regions?, matched?, labels?, positive?))
         })?;
-        let logits = head.build(net, inputs.pyramid, regions, inputs.labels)?;
+        let counted = reshape(net.graph, positive, &[n * room])?;
+        let logits = head.build(net, inputs.pyramid, regions, inputs.labels, Some(counted))?;
         net.graph.scope("mask_loss", |g| {
             let size = g.shape(logits)[1];
             let labels = reshape(g, labels, &[n * room])?;
             let own = g.named("own_class", GatherChannels, &[logits, labels])?;
-            let target = g.named("target", MaskTargets { size, sized: true }, &[masks, regions, matched, inputs.image_sizes])?;
+            let target =
+                g.named("target", MaskTargets { size, sized: true }, &[masks, regions, matched, inputs.image_sizes])?;
             let weight = reshape(g, positive, &[n * room, 1, 1, 1])?;
             let weight = g.add(Expand { shape: [n * room, size, size, 1].into() }, &[weight])?;
             let bce = PointwiseLoss::new(Formula::Bce).reduced(Reduction::Sum).weighted();
@@ -249,7 +256,7 @@ impl RoiConfig {
         let RoiInputs { pyramid, proposals, image_sizes, labels: classes } = *inputs;
         let shape = net.graph.shape(proposals);
         let (n, p) = (shape[0], shape[1]);
-        let (logits, deltas) = self.predict(net, pyramid, proposals, classes)?;
+        let (logits, deltas) = self.predict(net, pyramid, proposals, classes, None)?;
         let detections = net.graph.scope("detections", |g| {
             let scores = g.add(Softmax { dim: 1 }, &[logits])?;
             let deltas = reshape(g, deltas, &[n, p, 4 * classes])?;
@@ -268,7 +275,7 @@ impl RoiConfig {
         })?;
         let Some(head) = &self.mask else { return Ok(Instances { detections, first_label: 1, masks: None }) };
         let k = net.graph.shape(detections.scores)[1];
-        let logits = head.build(net, pyramid, detections.boxes, classes)?;
+        let logits = head.build(net, pyramid, detections.boxes, classes, None)?;
         let masks = net.graph.scope("masks", |g| {
             // Channel 0 is the background's.
             let channels: Vec<i32> = (1..classes as i32).collect();

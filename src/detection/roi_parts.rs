@@ -116,8 +116,8 @@ impl Default for BoxHead {
 }
 
 impl BoxHead {
-    /// (M, size, size, C) -> (M, features).
-    pub fn build(&self, net: &mut Net<'_>, pooled: Value) -> Result<Value> {
+    /// (M, size, size, C) -> (M, features). `counted`, f32 (M), says where there is a region for batch norm to learn from; `None`: everywhere.
+    pub fn build(&self, net: &mut Net<'_>, pooled: Value, counted: Option<Value>) -> Result<Value> {
         match self {
             Self::Mlp { width } => {
                 let (x, flattened) = flatten(net.graph, pooled)?;
@@ -130,7 +130,7 @@ impl BoxHead {
             Self::ConvFc { convs, connected, norm } => {
                 let mut x = pooled;
                 for (i, &out) in convs.iter().enumerate() {
-                    x = conv_norm(net, &i.to_string(), x, out, Some(*norm))?;
+                    x = conv_norm(net, &i.to_string(), x, out, Some((norm, counted)))?;
                 }
                 let (mut x, mut flattened) = flatten(net.graph, x)?;
                 // In torchvision's numbering the flattening is a layer, and so is each ReLU.
@@ -152,12 +152,18 @@ fn flatten(graph: &mut Graph, x: Value) -> Result<(Value, Option<[usize; 2]>)> {
     Ok((flat, Some([shape[1], shape[2]])))
 }
 
-/// A 3x3 convolution, batch norm if there is one, ReLU: `NAME.0`, `NAME.1`.
-fn conv_norm(net: &mut Net<'_>, name: &str, x: Value, out: usize, norm: Option<Norm>) -> Result<Value> {
+/// A 3x3 convolution, batch norm with the regions that it counts if there is one, ReLU: `NAME.0`, `NAME.1`.
+fn conv_norm(
+    net: &mut Net<'_>,
+    name: &str,
+    x: Value,
+    out: usize,
+    norm: Option<(&Norm, Option<Value>)>,
+) -> Result<Value> {
     net.scope(name, |net| {
         let mut x = Conv { bias: norm.is_none(), ..Conv::same(out, 3) }.build(net, "0", x)?;
-        if let Some(norm) = norm {
-            x = norm.build(net, "1", x)?;
+        if let Some((norm, counted)) = norm {
+            x = norm.build_counted(net, "1", x, counted)?;
         }
         net.graph.add(Relu, &[x])
     })
@@ -184,12 +190,20 @@ impl Default for MaskHead {
 }
 
 impl MaskHead {
-    /// Logits (N*R, 2 size, 2 size, classes) of the masks of regions (N, R, 4).
-    pub fn build(&self, net: &mut Net<'_>, pyramid: &Pyramid, regions: Value, classes: usize) -> Result<Value> {
+    /// Logits (N*R, 2 size, 2 size, classes) of the masks of regions (N, R, 4). `counted`, f32 (N*R), as for [`BoxHead::build`].
+    pub fn build(
+        &self,
+        net: &mut Net<'_>,
+        pyramid: &Pyramid,
+        regions: Value,
+        classes: usize,
+        counted: Option<Value>,
+    ) -> Result<Value> {
         let mut x = net.graph.scope("mask_pool", |g| pyramid.pool(g, &self.pooling, regions))?;
         x = net.scope("mask_head", |net| {
+            let norm = self.norm.as_ref().map(|norm| (norm, counted));
             let convs = self.convs.iter().enumerate();
-            convs.into_iter().try_fold(x, |x, (i, &out)| conv_norm(net, &i.to_string(), x, out, self.norm))
+            convs.into_iter().try_fold(x, |x, (i, &out)| conv_norm(net, &i.to_string(), x, out, norm))
         })?;
         net.scope("mask_predictor", |net| MaskPredictor::declare(net, x, self.width, classes)?.apply(net.graph, x))
     }

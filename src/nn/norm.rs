@@ -2,11 +2,12 @@
 
 use super::init::{Init, Net};
 use crate::Result;
-use crate::ops::Value;
-use crate::ops::batch_norm::{BatchNorm, BatchNormEval};
+use crate::ops::batch_norm::{BatchNorm, BatchNormCounted, BatchNormEval};
+use crate::ops::{OpRef, Value};
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Batch norm over the channels: which statistics it divides by, and what of it is trained. In every way it has `weight`, `bias`,
 /// `running_mean` and `running_var` of (C).
@@ -55,10 +56,16 @@ impl Norm {
 
     /// Adds the norm as `name`: (N, H, W, C) or (N, C) to the same.
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
-        net.scope(name, |net| self.build_here(net, x))
+        self.build_counted(net, name, x, None)
     }
 
-    fn build_here(&self, net: &mut Net<'_>, x: Value) -> Result<Value> {
+    /// As [`Norm::build`]; where `counted`, f32 (N), is given, the statistics that [`Norm::Train`] takes of a batch are of the pictures n with
+    /// counted[n] > 0 alone, and the others come out as 0.
+    pub fn build_counted(&self, net: &mut Net<'_>, name: &str, x: Value, counted: Option<Value>) -> Result<Value> {
+        net.scope(name, |net| self.build_here(net, x, counted))
+    }
+
+    fn build_here(&self, net: &mut Net<'_>, x: Value, counted: Option<Value>) -> Result<Value> {
         let ty = TensorType::f32([net.graph.shape(x).channels()]);
         let mut affine = |name: &str, first: f32| match self {
             Self::Frozen { .. } => net.state(name, ty.clone(), Init::Constant(first)),
@@ -68,11 +75,15 @@ impl Norm {
         let mean = net.state("running_mean", ty.clone(), Init::Constant(0.0))?;
         let variance = net.state("running_var", ty, Init::Constant(1.0))?;
         net.specs.last_mut().expect("just added").counts_batches = !matches!(self, Self::Frozen { .. });
-        let inputs = [x, weight, bias, mean, variance];
+        let mut inputs = vec![x, weight, bias, mean, variance];
         match *self {
             Self::Train { eps, momentum } if net.training => {
-                let op = BatchNorm { eps, momentum, ..Default::default() };
-                let outputs = net.graph.named_all("batch_norm", std::sync::Arc::new(op), &inputs)?;
+                inputs.extend(counted);
+                let op: OpRef = match counted {
+                    Some(_) => Arc::new(BatchNormCounted { eps, momentum, ..Default::default() }),
+                    None => Arc::new(BatchNorm { eps, momentum, ..Default::default() }),
+                };
+                let outputs = net.graph.named_all("batch_norm", op, &inputs)?;
                 net.graph.update(mean, outputs[3])?;
                 net.graph.update(variance, outputs[4])?;
                 Ok(outputs[0])
