@@ -217,7 +217,8 @@ fn a_small_mask_rcnn_learns_boxes_and_masks() {
 fn other_families_learn_too() {
     let gpu = &own_gpu();
     let narrow = serde_json::json!({"backbone": {"width": 8, "trainable": 5}});
-    let retina = InstanceNet::by_name("retinanet_resnet18_fpn", 2).and_then(|net| net.changed(narrow)).expect("a network");
+    let retina =
+        InstanceNet::by_name("retinanet_resnet18_fpn", 2).and_then(|net| net.changed(narrow)).expect("a network");
     let fpn = serde_json::json!({"backbone": {"norm": {"train": {}}, "neck": {"fpn": {"channels": 16}}}, "head": {"convs": 1}});
     for network in [small("fasterrcnn_micro"), retina.changed(fpn).expect("a network")] {
         let run = InstanceRun {
@@ -327,7 +328,8 @@ fn a_step_of_the_large_mask_rcnn_is_planned_near_its_lower_bound() {
     let gpu = &own_gpu();
     let plan = |checkpoint: bool| {
         let change = serde_json::json!({"backbone": {"checkpoint": checkpoint, "trainable": 5, "norm": {"eval": {}}}});
-        let network = InstanceNet::by_name("maskrcnn_resnet50_fpn", 90).and_then(|n| n.changed(change)).expect("a network");
+        let network =
+            InstanceNet::by_name("maskrcnn_resnet50_fpn", 90).and_then(|n| n.changed(change)).expect("a network");
         let names = (0..90).map(|i| format!("class {i}")).collect();
         let model = InstanceModel::new(network, names, RcnnTransform::default()).expect("a model");
         let run = InstanceRun { model, batch: 1, settings: TrainSettings::default(), start: BTreeMap::new() };

@@ -1,5 +1,6 @@
 //! R-CNN and RetinaNet against torchvision: whole networks with weights by formula, in inference and in training.
-//! `tools/make_rcnn_goldens.py` says what the files hold.
+//! `tools/make_rcnn_goldens.py` says what the files hold. One network of each kind is compared in the suite, all of them by
+//! `tools/check-torchvision`.
 
 use crate::harness::gpu;
 use serde_json::Value as Json;
@@ -80,8 +81,7 @@ impl Golden {
                 net.head.max_detections = self.number("detections_per_img").unwrap_or(net.head.max_detections);
             }
         }
-        let (min_size, max_size) =
-            (self.number("min_size").expect("given"), self.number("max_size").expect("given"));
+        let (min_size, max_size) = (self.number("min_size").expect("given"), self.number("max_size").expect("given"));
         let transform = RcnnTransform { min_size, max_size, ..RcnnTransform::default() };
         let names = (0..classes).map(|i| format!("class {i}")).collect();
         InstanceModel::new(network, names, transform).expect("a network")
@@ -143,7 +143,8 @@ fn check_inference(name: &str) {
             if let Some(masks) = &found.masks {
                 let size = pictures[i].dimensions();
                 for (ours, theirs) in masks.iter().zip(pasted(of("rle"), of("rle_lengths"), size)) {
-                    least_iou = least_iou.min(if ours.area() + theirs.area() == 0 { 1.0 } else { ours.iou(&theirs, false) });
+                    least_iou =
+                        least_iou.min(if ours.area() + theirs.area() == 0 { 1.0 } else { ours.iou(&theirs, false) });
                 }
             }
             seen += kept.len();
@@ -166,21 +167,24 @@ fn pasted(bytes: &Tensor, lengths: &Tensor, (width, height): (u32, u32)) -> Vec<
 }
 
 #[test]
-fn faster_rcnn_detects_as_torchvision() {
-    check_inference("fasterrcnn_resnet50_fpn");
-    check_inference("fasterrcnn_resnet50_fpn_v2");
-}
-
-#[test]
 fn mask_rcnn_detects_as_torchvision() {
     check_inference("maskrcnn_resnet50_fpn");
-    check_inference("maskrcnn_resnet50_fpn_v2");
 }
 
 #[test]
-fn retinanet_detects_as_torchvision() {
-    check_inference("retinanet_resnet50_fpn");
-    check_inference("retinanet_resnet50_fpn_v2");
+#[ignore = "minutes: tools/check-torchvision"]
+fn other_networks_detect_as_torchvision() {
+    for name in ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn"] {
+        check_inference(name);
+    }
+}
+
+#[test]
+#[ignore = "minutes: tools/check-torchvision"]
+fn second_versions_detect_as_torchvision() {
+    for name in ["fasterrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2", "retinanet_resnet50_fpn_v2"] {
+        check_inference(name);
+    }
 }
 
 /// Pictures in memory.
@@ -303,7 +307,10 @@ fn check_training(name: &str) {
             let d = distance(parameter, ours.as_f32(), theirs);
             let noise = golden.get(&format!("{case}/float32/{parameter}")).as_f32()[0] / theirs[0].max(1e-12);
             let allowed = (10.0 * f64::from(noise)).max(1e-3);
-            assert!(d <= allowed, "{name} {case}: the gradient of {parameter} is off by {d:.2e}, {allowed:.2e} is allowed");
+            assert!(
+                d <= allowed,
+                "{name} {case}: the gradient of {parameter} is off by {d:.2e}, {allowed:.2e} is allowed"
+            );
             worst = if d > worst.0 { (d, *parameter) } else { worst };
         }
         println!("{name} {case}: gradients of {} parameters, worst {:.2e} ({})", wanted.len(), worst.0, worst.1);
@@ -318,19 +325,25 @@ fn check_training(name: &str) {
 }
 
 #[test]
-fn faster_rcnn_trains_as_torchvision() {
-    check_training("train_fasterrcnn");
-}
-
-#[test]
 fn mask_rcnn_trains_as_torchvision() {
     check_training("train_maskrcnn");
-    check_training("train_maskrcnn_norm");
-    check_training("train_maskrcnn_v2");
 }
 
 #[test]
 fn retinanet_trains_as_torchvision() {
     check_training("train_retinanet");
+}
+
+#[test]
+#[ignore = "minutes: tools/check-torchvision"]
+fn other_networks_train_as_torchvision() {
+    check_training("train_fasterrcnn");
+    check_training("train_maskrcnn_norm");
+}
+
+#[test]
+#[ignore = "minutes: tools/check-torchvision"]
+fn second_versions_train_as_torchvision() {
+    check_training("train_maskrcnn_v2");
     check_training("train_retinanet_v2");
 }

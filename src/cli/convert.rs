@@ -1,8 +1,8 @@
 //! `wgvision convert`: networks of other programs as one self-contained `.safetensors`.
 
 use crate::data::classes::read_names;
-use crate::data::letterbox::Fit;
 use crate::data::coco_names::coco_names;
+use crate::data::letterbox::Fit;
 use crate::data::resize::RcnnTransform;
 use crate::engine::{DetectionModel, InstanceModel};
 use crate::models::darknet::Darknet;
@@ -127,6 +127,7 @@ fn labels(path: &Path, arch: &str, file: &TensorFile) -> Result<usize> {
 
 /// How many batches the network has been trained on, as PyTorch counts them.
 fn batches(file: &TensorFile) -> u64 {
-    let counted = file.tensors.iter().find(|(name, t)| name.ends_with("num_batches_tracked") && t.shape().elements() == 1);
+    let counted =
+        file.tensors.iter().find(|(name, t)| name.ends_with("num_batches_tracked") && t.shape().elements() == 1);
     counted.filter(|(_, t)| t.dtype() == DType::I32).map_or(0, |(_, t)| u64::try_from(t.as_i32()[0]).unwrap_or(0))
 }

@@ -112,13 +112,7 @@ fn selection(args: &DetectArgs, model: &DetectorModel) -> Result<Select> {
 }
 
 /// The lines of COCO's results, with masks where there are some.
-pub(super) fn rows(
-    found: &Found,
-    id: u64,
-    name: &str,
-    classes: &[String],
-    categories: &[u64],
-) -> Vec<ResultRow> {
+pub(super) fn rows(found: &Found, id: u64, name: &str, classes: &[String], categories: &[u64]) -> Vec<ResultRow> {
     let row = |d| ResultRow::new(d, id, name, classes, categories);
     match &found.masks {
         None => found.detections.iter().map(row).collect(),
@@ -173,11 +167,18 @@ fn unique_stem(pictures: &[PathBuf], at: usize) -> String {
     }
 }
 
+/// Detections that are told one by one.
+const TOLD: usize = 12;
+
 /// `dog 83 %, bicycle 71 %`.
 fn told(found: &[Detection], classes: &[String]) -> String {
     if found.is_empty() {
         return "nothing".into();
     }
-    let each = found.iter().map(|d| format!("{} {:.0} %", classes[d.class], 100.0 * d.score));
-    each.collect::<Vec<_>>().join(", ")
+    let each = found.iter().take(TOLD).map(|d| format!("{} {:.0} %", classes[d.class], 100.0 * d.score));
+    let told = each.collect::<Vec<_>>().join(", ");
+    match found.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
 }

@@ -152,7 +152,8 @@ fn labelled(
     map: Option<&Path>,
     masks: bool,
 ) -> Result<(LabelledFiles, Report)> {
-    let open = |classes| if masks { open_instances(path, split, classes) } else { open_detection(path, split, classes) };
+    let open =
+        |classes| if masks { open_instances(path, split, classes) } else { open_detection(path, split, classes) };
     let Some(map) = map else { return open(classes) };
     let (files, report) = open(None)?;
     let mut map = read_class_map(map)?;

@@ -66,7 +66,9 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
     }
     println!("\nunet: {SOURCE}\n{YOLO}\n{RCNN}");
     println!("unet's configuration: --config '{}'", serde_json::to_string(&UNet::default()).expect("plain data"));
-    println!("R-CNN and RetinaNet: any of resnet18, resnet34, resnet50, resnet101 in the place of resnet50; _fpn may be left out of R-CNN");
+    println!(
+        "R-CNN and RetinaNet: any of resnet18, resnet34, resnet50, resnet101 in the place of resnet50; _fpn may be left out of R-CNN"
+    );
     println!("Any Darknet .cfg file is an architecture too: --arch FILE.cfg");
     Ok(())
 }
@@ -84,12 +86,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(
-        name: &str,
-        arch: &str,
-        size: [usize; 2],
-        build: impl FnOnce(&mut Net<'_>) -> Result<()>,
-    ) -> Result<Self> {
+    fn new(name: &str, arch: &str, size: [usize; 2], build: impl FnOnce(&mut Net<'_>) -> Result<()>) -> Result<Self> {
         let mut graph = Graph::new();
         let mut net = Net::new(&mut graph, false);
         build(&mut net)?;

@@ -1,11 +1,11 @@
 //! `wgvision summary`: the layer table and the memory plan.
 
 use super::{DeviceArgs, parse_size};
+use crate::data::resize::RcnnTransform;
 use crate::engine::train::{TrainSettings, training_graph};
 use crate::engine::train_detection::DetectionRun;
-use crate::engine::train_segmentation::{add_loss, usual_loss};
-use crate::data::resize::RcnnTransform;
 use crate::engine::train_instances::{InstanceRun, usual_optimizer};
+use crate::engine::train_segmentation::{add_loss, usual_loss};
 use crate::engine::{DetectionModel, InstanceModel, SegmentationModel, detection_model, instance_model};
 use crate::graph::{Graph, Options, Plan, thousands};
 use crate::models::darknet::Darknet;

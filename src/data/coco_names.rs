@@ -20,7 +20,9 @@ mod tests {
     #[test]
     fn numbers_are_cocos() {
         let names = coco_names(90).expect("ninety");
-        for (id, name) in [(1, "person"), (18, "dog"), (37, "sports ball"), (62, "chair"), (84, "book"), (90, "toothbrush")] {
+        for (id, name) in
+            [(1, "person"), (18, "dog"), (37, "sports ball"), (62, "chair"), (84, "book"), (90, "toothbrush")]
+        {
             assert_eq!(names[id - 1], name);
         }
         assert_eq!(names.iter().filter(|n| *n == "N/A").count(), 10);

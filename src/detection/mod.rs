@@ -25,8 +25,8 @@ pub mod select;
 mod shared;
 pub mod truth;
 
-pub use boxes::{BBox, Detection, Instance, Labelled};
 pub use anchors::AnchorSpec;
+pub use boxes::{BBox, Detection, Instance, Labelled};
 pub use decode::decode;
 pub use heads::{CoordinateLoss, DetectionHead, Head, RegionHead, YoloHead};
 pub use loss::{HeadLoss, head_loss};

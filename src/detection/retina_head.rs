@@ -3,7 +3,9 @@
 
 use super::anchors::AnchorSpec;
 use super::select::{Candidates, Select, Selected, suppress};
-use super::shared::{SharedBlock, SharedConv, clipping_decoder, concat, for_each_picture, product, reciprocal_from_one, reshape};
+use super::shared::{
+    SharedBlock, SharedConv, clipping_decoder, concat, for_each_picture, product, reciprocal_from_one, reshape,
+};
 use super::truth::{NamedLosses, Truth};
 use crate::Result;
 use crate::graph::Graph;
@@ -105,7 +107,8 @@ impl RetinaConfig {
     pub fn build(&self, net: &mut Net<'_>, features: &[Value], classes: usize) -> Result<RetinaOutput> {
         let anchors = self.anchors.per_place(0);
         let bias = -((1.0 - PRIOR) / PRIOR).ln();
-        let logits = self.branch(net, "classification_head", "cls_logits", features, [anchors * classes, classes], bias)?;
+        let logits =
+            self.branch(net, "classification_head", "cls_logits", features, [anchors * classes, classes], bias)?;
         let deltas = self.branch(net, "regression_head", "bbox_reg", features, [anchors * 4, 4], 0.0)?;
         Ok(RetinaOutput { logits, deltas })
     }

@@ -4,7 +4,9 @@
 //! Knows nothing of classes, nor of what the proposals are for.
 
 use super::anchors::AnchorSpec;
-use super::shared::{SharedBlock, SharedConv, clipping_decoder, concat, for_each_picture, one_over_count, product, reshape};
+use super::shared::{
+    SharedBlock, SharedConv, clipping_decoder, concat, for_each_picture, one_over_count, product, reshape,
+};
 use super::truth::{Chance, NamedLosses, Truth};
 use crate::Result;
 use crate::graph::Graph;

@@ -214,7 +214,9 @@ impl InstanceNet {
     pub fn select_by(&mut self, select: &Select) {
         let (score, iou, most) = match self {
             Self::Rcnn(net) => (&mut net.roi.score_threshold, &mut net.roi.nms_iou, &mut net.roi.max_detections),
-            Self::RetinaNet(net) => (&mut net.head.score_threshold, &mut net.head.nms_iou, &mut net.head.max_detections),
+            Self::RetinaNet(net) => {
+                (&mut net.head.score_threshold, &mut net.head.nms_iou, &mut net.head.max_detections)
+            }
         };
         (*score, *iou, *most) = (select.score_threshold, select.iou_threshold, select.max_detections);
     }
@@ -255,7 +257,9 @@ impl InstanceNet {
 fn merge(all: &mut serde_json::Value, change: serde_json::Value) {
     use serde_json::Value;
     match (all, change) {
-        (Value::Object(all), Value::Object(change)) if change.keys().any(|k| all.contains_key(k)) || change.len() != 1 => {
+        (Value::Object(all), Value::Object(change))
+            if change.keys().any(|k| all.contains_key(k)) || change.len() != 1 =>
+        {
             for (key, value) in change {
                 merge(all.entry(key).or_insert(Value::Null), value);
             }

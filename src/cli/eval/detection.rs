@@ -1,13 +1,13 @@
 //! `wgvision eval` of detection networks: the twelve numbers of COCO, VOC's average precision by class, precision-recall curves.
 
 use super::EvalArgs;
+use crate::cli::detect::{drawn, rows};
 use crate::cli::{DeviceArgs, built_in, labelled, parse_share, parse_size, train, write_json};
 use crate::data::classes::shortened;
 use crate::data::coco::ResultRow;
 use crate::data::formats::{detection_splits, may_have_masks};
 use crate::data::labelled::LabelledPictures;
 use crate::data::picture::write_picture;
-use crate::cli::detect::{drawn, rows};
 use crate::detection::select::SHOWN_SCORE;
 use crate::draw::boxes::{labels, sheet};
 use crate::draw::instances::labels as masked_labels;
@@ -98,7 +98,8 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     }
     if let Some(path) = &args.json {
         let [voc_ap11, voc_ap] = means(&curves);
-        let numbers = Numbers { pictures: data.len(), classes: &classes, coco, coco_masks, voc_ap, voc_ap11, curves: &curves };
+        let numbers =
+            Numbers { pictures: data.len(), classes: &classes, coco, coco_masks, voc_ap, voc_ap11, curves: &curves };
         write_json(path, &numbers)?;
     }
     match &own.out {

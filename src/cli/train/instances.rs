@@ -2,6 +2,7 @@
 
 use super::detection::{data, room};
 use super::{Bars, CACHE, TrainArgs, parse};
+use crate::Result;
 use crate::cli::{DeviceArgs, json_argument};
 use crate::data::cache::CachedLabelled;
 use crate::data::classes::shortened;
@@ -12,9 +13,8 @@ use crate::engine::InstanceModel;
 use crate::engine::train_instances::InstanceRun;
 use crate::models::instance::InstanceNet;
 use crate::tensor::Tensor;
-use crate::weights::torchvision::{Part, has_old_names, match_names};
 use crate::weights::TensorFile;
-use crate::Result;
+use crate::weights::torchvision::{Part, has_old_names, match_names};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,11 +38,8 @@ const LARGE: [usize; 2] = [800, 1344];
 /// Sides of the input are multiples of this.
 const STEP: usize = 32;
 /// Layers whose shape depends on the classes.
-const HEADS: &[&str] = &[
-    "roi_heads.box_predictor.",
-    "roi_heads.mask_predictor.mask_fcn_logits.",
-    "head.classification_head.cls_logits.",
-];
+const HEADS: &[&str] =
+    &["roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.", "head.classification_head.cls_logits."];
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let given = args.model.as_deref().map(TensorFile::read).transpose()?;
@@ -88,8 +85,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     );
     let masks = run.model.network.masks();
     let transform = RcnnTransform { canvas: Some(canvas), ..transform };
-    let source =
-        InstanceSource { pictures: CachedLabelled::new(train, CACHE), transform, capacity, masks, augment };
+    let source = InstanceSource { pictures: CachedLabelled::new(train, CACHE), transform, capacity, masks, augment };
     let mut progress = Bars::new(run.settings.steps);
     let done = run.train(&gpu, source, &CachedLabelled::new(val, CACHE), &args.out, args.resume, &mut progress)?;
     progress.finish();
@@ -139,7 +135,10 @@ fn backbone(path: &Path, model: &InstanceModel) -> Result<BTreeMap<String, Tenso
     let file = TensorFile::read(path)?;
     let matched = match_names(path, &file, model.specs(), Part::Under("backbone.body."))?;
     if has_old_names(&file) {
-        eprintln!("{}: an older file of torchvision, whose batch norms want eps 0: --network '{{\"backbone\":{{\"norm\":{{\"frozen\":{{\"eps\":0}}}}}}}}'", path.display());
+        eprintln!(
+            "{}: an older file of torchvision, whose batch norms want eps 0: --network '{{\"backbone\":{{\"norm\":{{\"frozen\":{{\"eps\":0}}}}}}}}'",
+            path.display()
+        );
     }
     eprintln!("{}: {} tensors of the backbone", path.display(), matched.values.len());
     Ok(matched.values)
