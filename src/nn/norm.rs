@@ -142,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn only_statistics_of_a_batch_ask_what_counts() {
+        let inputs = |norm: Norm, training: bool| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorType::f32([2, 1, 1, 3])).unwrap();
+            let counted = graph.input("counted", TensorType::f32([2])).unwrap();
+            let y = norm.build_counted(&mut Net::new(&mut graph, training), "bn", x, Some(counted)).unwrap();
+            graph.nodes()[y.node].inputs.len()
+        };
+        assert_eq!(inputs(Norm::TRAIN, true), 6);
+        assert_eq!(inputs(Norm::TRAIN, false), 5);
+        assert_eq!(inputs(Norm::FROZEN, true), 5);
+    }
+
+    #[test]
     fn configurations_may_leave_out_what_is_pytorchs() {
         let read = |text: &str| serde_json::from_str::<Norm>(text);
         assert_eq!(read(r#"{"frozen":{}}"#).unwrap(), Norm::FROZEN);
