@@ -35,6 +35,7 @@ impl Region {
 pub struct PendingRead {
     gpu: Gpu,
     staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
     size: u64,
     arrival: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
@@ -88,12 +89,12 @@ impl Gpu {
         let staging = self.create("read-back", size, usage)?;
         let mut encoder = self.0.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&region.buffer.raw, region.offset, &staging, 0, size.min(region.size));
-        self.submit_one(encoder);
+        let submission = self.submit_one(encoder);
         self.0.counters.read_backs.fetch_add(1, Ordering::Relaxed);
         let (done, arrival) = mpsc::channel();
         // The receiver may be gone when the result is no longer wanted; that is no error.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(done.send(result)));
-        Ok(PendingRead { gpu: self.clone(), staging, size: bytes, arrival })
+        Ok(PendingRead { gpu: self.clone(), staging, submission, size: bytes, arrival })
     }
 
     /// Copies one region over another on the device.
@@ -103,9 +104,9 @@ impl Gpu {
         self.submit_one(encoder);
     }
 
-    fn submit_one(&self, encoder: wgpu::CommandEncoder) {
-        self.0.queue.submit([encoder.finish()]);
+    fn submit_one(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.0.counters.submissions.fetch_add(1, Ordering::Relaxed);
+        self.0.queue.submit([encoder.finish()])
     }
 }
 
@@ -120,12 +121,12 @@ impl PendingRead {
         }
     }
 
-    /// Blocks until the bytes are there. Counted as a wait.
+    /// Blocks until the bytes are there; what was submitted after them may still be under way. Counted as a wait.
     pub fn wait(mut self) -> Result<Vec<u8>> {
         if let Some(bytes) = self.try_take()? {
             return Ok(bytes);
         }
-        self.gpu.wait()?;
+        self.gpu.wait_for(self.submission.clone())?;
         let lost = |_| Error::DeviceLost("a read-back never arrived".into());
         let result = self.arrival.recv().map_err(lost)?;
         self.take(result)

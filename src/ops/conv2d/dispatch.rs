@@ -43,14 +43,7 @@ halves!(LANES, "conv2d.lanes", "gather_lanes.wgsl", &[], Needs::Nothing, Needs::
 halves!(DEPTHWISE, "conv2d.depthwise", "gather_depthwise.wgsl", &[], Needs::Nothing, Needs::F16);
 halves!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", &[], Needs::Nothing, Needs::F16);
 halves!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
-halves!(
-    SUBGROUP_ANY,
-    "conv2d.subgroup_any",
-    "gather_subgroup_any.wgsl",
-    &[],
-    Needs::Subgroups,
-    Needs::F16Subgroups
-);
+halves!(SUBGROUP_ANY, "conv2d.subgroup_any", "gather_subgroup_any.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
 halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
