@@ -38,6 +38,7 @@ pub struct PendingRead {
     submission: wgpu::SubmissionIndex,
     size: u64,
     arrival: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    arrived: Option<Result<(), wgpu::BufferAsyncError>>,
 }
 
 impl Gpu {
@@ -94,7 +95,7 @@ impl Gpu {
         let (done, arrival) = mpsc::channel();
         // The receiver may be gone when the result is no longer wanted; that is no error.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(done.send(result)));
-        Ok(PendingRead { gpu: self.clone(), staging, submission, size: bytes, arrival })
+        Ok(PendingRead { gpu: self.clone(), staging, submission, size: bytes, arrival, arrived: None })
     }
 
     /// Copies one region over another on the device.
@@ -111,31 +112,33 @@ impl Gpu {
 }
 
 impl PendingRead {
-    /// The bytes if they have arrived, without blocking.
-    pub fn try_take(&mut self) -> Result<Option<Vec<u8>>> {
-        self.gpu.tick()?;
-        match self.arrival.try_recv() {
-            Ok(result) => self.take(result).map(Some),
-            Err(mpsc::TryRecvError::Empty) => Ok(None),
-            Err(mpsc::TryRecvError::Disconnected) => Err(Error::DeviceLost("a read-back never arrived".into())),
+    /// Whether the bytes have arrived, without blocking.
+    pub fn has_arrived(&mut self) -> Result<bool> {
+        if self.arrived.is_none() {
+            self.gpu.tick()?;
+            match self.arrival.try_recv() {
+                Ok(result) => self.arrived = Some(result),
+                Err(mpsc::TryRecvError::Empty) => {}
+                Err(mpsc::TryRecvError::Disconnected) => return Err(never_arrived()),
+            }
         }
+        Ok(self.arrived.is_some())
     }
 
     /// Blocks until the bytes are there; what was submitted after them may still be under way. Counted as a wait.
     pub fn wait(mut self) -> Result<Vec<u8>> {
-        if let Some(bytes) = self.try_take()? {
-            return Ok(bytes);
+        if !self.has_arrived()? {
+            self.gpu.wait_for(self.submission.clone())?;
+            self.arrived = Some(self.arrival.recv().map_err(|_| never_arrived())?);
         }
-        self.gpu.wait_for(self.submission.clone())?;
-        let lost = |_| Error::DeviceLost("a read-back never arrived".into());
-        let result = self.arrival.recv().map_err(lost)?;
-        self.take(result)
-    }
-
-    fn take(&mut self, result: Result<(), wgpu::BufferAsyncError>) -> Result<Vec<u8>> {
         self.gpu.check()?;
+        let result = self.arrived.take().expect("seen above");
         result.map_err(|e| Error::Device(format!("read-back: {e}")))?;
         let view = self.staging.get_mapped_range(..).map_err(|e| Error::Device(format!("read-back: {e}")))?;
         Ok(view[..self.size as usize].to_vec())
     }
+}
+
+fn never_arrived() -> Error {
+    Error::DeviceLost("a read-back never arrived".into())
 }
