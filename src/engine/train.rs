@@ -229,7 +229,7 @@ impl Trainer {
         while self.state.step < self.settings.steps && !early {
             let started = Instant::now();
             last_report = self.submit(next()?)?;
-            while self.pending.len() > IN_FLIGHT {
+            while self.pending.len() > IN_FLIGHT || self.oldest_has_arrived()? {
                 self.collect(progress)?;
             }
             let step = self.state.step;
@@ -257,6 +257,11 @@ impl Trainer {
         self.state.step += 1;
         self.pending.push_back(Pending { step: self.state.step, lr, feed, run });
         Ok(report)
+    }
+
+    /// Whether there is an outstanding loss that need not be waited for.
+    fn oldest_has_arrived(&mut self) -> Result<bool> {
+        self.pending.front_mut().map_or(Ok(false), |oldest| oldest.run.has_arrived())
     }
 
     /// Takes in the oldest outstanding loss.
