@@ -66,7 +66,9 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
     }
     println!("\nunet: {SOURCE}\n{YOLO}\n{RCNN}");
     println!("unet's configuration: --config '{}'", serde_json::to_string(&UNet::default()).expect("plain data"));
-    println!("R-CNN and RetinaNet: any of resnet18, resnet34, resnet50, resnet101 in the place of resnet50; _fpn may be left out of R-CNN");
+    println!(
+        "R-CNN and RetinaNet: any of resnet18, resnet34, resnet50, resnet101 in the place of resnet50; _fpn may be left out of R-CNN"
+    );
     println!("Any Darknet .cfg file is an architecture too: --arch FILE.cfg");
     Ok(())
 }
@@ -78,25 +80,25 @@ struct Listed {
     name: String,
     size: [usize; 2],
     parameters: u64,
+    /// With the statistics of batch norms.
+    stored_values: u64,
     multiply_adds: u64,
     config: serde_json::Value,
     source: &'static str,
 }
 
 impl Listed {
-    fn new(
-        name: &str,
-        arch: &str,
-        size: [usize; 2],
-        build: impl FnOnce(&mut Net<'_>) -> Result<()>,
-    ) -> Result<Self> {
+    fn new(name: &str, arch: &str, size: [usize; 2], build: impl FnOnce(&mut Net<'_>) -> Result<()>) -> Result<Self> {
         let mut graph = Graph::new();
         let mut net = Net::new(&mut graph, false);
         build(&mut net)?;
-        let parameters = net.specs.iter().map(|s| s.ty.elements() as u64).sum();
+        let count = |buffers: bool| -> u64 {
+            net.specs.iter().filter(|s| buffers || !s.buffer).map(|s| s.ty.elements() as u64).sum()
+        };
+        let (parameters, stored_values) = (count(false), count(true));
         let multiply_adds = graph.layers().iter().map(|l| l.multiply_adds).sum();
         let (arch, name, config) = (arch.to_string(), name.to_string(), serde_json::Value::Null);
-        Ok(Self { arch, name, size, parameters, multiply_adds, config, source: "" })
+        Ok(Self { arch, name, size, parameters, stored_values, multiply_adds, config, source: "" })
     }
 
     fn with(self, config: serde_json::Value, source: &'static str) -> Self {
