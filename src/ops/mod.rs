@@ -73,9 +73,9 @@ pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
 pub mod log_softmax;
-pub mod match_boxes;
 pub mod mask_paste;
 pub mod mask_targets;
+pub mod match_boxes;
 pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
@@ -97,10 +97,10 @@ pub mod relu;
 pub mod reshape;
 pub mod resize;
 pub mod rmsprop;
-pub mod sample_balanced;
 pub mod roi_align;
 pub mod roi_levels;
 pub mod roi_pool;
+pub mod sample_balanced;
 pub mod scale;
 pub mod sgd;
 pub mod sigmoid;
@@ -171,9 +171,9 @@ pub static REGISTRY: &[&Entry] = &[
     &linear::ENTRY,
     &local_response_norm::ENTRY,
     &log_softmax::ENTRY,
-    &match_boxes::ENTRY,
     &mask_paste::ENTRY,
     &mask_targets::ENTRY,
+    &match_boxes::ENTRY,
     &matmul::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
@@ -193,10 +193,10 @@ pub static REGISTRY: &[&Entry] = &[
     &reshape::ENTRY,
     &resize::ENTRY,
     &rmsprop::ENTRY,
-    &sample_balanced::ENTRY,
     &roi_align::ENTRY,
     &roi_levels::ENTRY,
     &roi_pool::ENTRY,
+    &sample_balanced::ENTRY,
     &scale::ENTRY,
     &sgd::ENTRY,
     &sigmoid::ENTRY,
