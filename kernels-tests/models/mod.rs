@@ -3,6 +3,7 @@
 mod backbone;
 mod bad_detection;
 mod bad_input;
+mod bad_instances;
 mod darknet;
 mod detection;
 mod instances;

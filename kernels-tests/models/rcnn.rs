@@ -316,7 +316,12 @@ fn check_training(name: &str) {
             );
             worst = if d / allowed > worst.0 { (d / allowed, *parameter) } else { worst };
         }
-        println!("{name} {case}: gradients of {} parameters, worst {:.2} of its bound ({})", wanted.len(), worst.0, worst.1);
+        println!(
+            "{name} {case}: gradients of {} parameters, worst {:.2} of its bound ({})",
+            wanted.len(),
+            worst.0,
+            worst.1
+        );
         let prefix = format!("{case}/buffer/");
         for key in golden.file.tensors.keys().filter(|k| k.starts_with(&prefix)) {
             let buffer = &key[prefix.len()..];

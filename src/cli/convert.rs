@@ -6,7 +6,7 @@ use crate::data::letterbox::Fit;
 use crate::data::resize::RcnnTransform;
 use crate::engine::{DetectionModel, InstanceModel};
 use crate::models::darknet::Darknet;
-use crate::models::instance::InstanceNet;
+use crate::models::instance::{InstanceNet, names};
 use crate::nn::Norm;
 use crate::tensor::DType;
 use crate::weights::{TensorFile, torchvision};
@@ -22,7 +22,7 @@ pub struct ConvertArgs {
     /// Darknet's definition of the network.
     #[arg(long, value_name = "FILE", required_if_eq("from", "darknet"))]
     cfg: Option<PathBuf>,
-    /// torchvision's name of the network, such as maskrcnn_resnet50_fpn.
+    /// torchvision's name of the network, such as maskrcnn_resnet50_fpn (see `wgvision models`).
     #[arg(long, value_name = "NAME", required_if_eq("from", "torchvision"))]
     arch: Option<String>,
     /// Darknet's weights, or a state dict of torchvision saved as .safetensors.
@@ -83,7 +83,7 @@ fn torchvision(args: &ConvertArgs, arch: &str) -> Result<()> {
     // Whether the name exists is worth knowing before a large file is read.
     InstanceNet::by_name(arch, 1)?;
     let file = TensorFile::read(&args.weights)?;
-    let labels = labels(&args.weights, arch, &file)?;
+    let labels = labels(&args.weights, arch, &file).map_err(|e| another(e, &args.weights, arch, &file))?;
     let mut network = InstanceNet::by_name(arch, labels - 1)?;
     let old = torchvision::has_old_names(&file);
     if old && network.backbone().norm == Norm::FROZEN {
@@ -101,12 +101,25 @@ fn torchvision(args: &ConvertArgs, arch: &str) -> Result<()> {
         None => coco_names(labels - 1).unwrap_or_else(|| (0..labels - 1).map(|i| format!("class {i}")).collect()),
     };
     let model = InstanceModel::new(network, classes, RcnnTransform::default())?;
-    let matched = torchvision::match_names(&args.weights, &file, model.specs(), torchvision::Part::Whole)?;
+    let matched = torchvision::match_names(&args.weights, &file, model.specs(), torchvision::Part::Whole)
+        .map_err(|e| another(e, &args.weights, arch, &file))?;
     model.save(&args.out, &matched.values, batches(&file))?;
     let values: usize = matched.values.values().map(|t| t.shape().elements()).sum();
     let renamed = if old { "; names of older files were brought up to date, batch norm's eps is 0" } else { "" };
     println!("{}: {arch}, {values} values, {} classes{renamed}", args.out.display(), model.classes.len());
     Ok(())
+}
+
+/// The error for a file that is not `arch`: which network it is, if it is one; else `why`.
+fn another(why: Error, path: &Path, arch: &str, file: &TensorFile) -> Error {
+    let fits = |name: &&String| -> Result<bool> {
+        let specs = InstanceNet::by_name(name, labels(path, name, file)? - 1)?.specs()?;
+        torchvision::match_names(path, file, &specs, torchvision::Part::Whole).map(|_| true)
+    };
+    match names().iter().find(|name| fits(name).unwrap_or(false)) {
+        Some(name) => Error::file(path, format!("is not {arch}; its tensors are those of --arch {name}")),
+        None => why,
+    }
 }
 
 /// How many labels a file's network tells apart, the background included: from the shape of its classifier.

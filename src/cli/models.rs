@@ -80,6 +80,8 @@ struct Listed {
     name: String,
     size: [usize; 2],
     parameters: u64,
+    /// With the statistics of batch norms.
+    stored_values: u64,
     multiply_adds: u64,
     config: serde_json::Value,
     source: &'static str,
@@ -90,10 +92,13 @@ impl Listed {
         let mut graph = Graph::new();
         let mut net = Net::new(&mut graph, false);
         build(&mut net)?;
-        let parameters = net.specs.iter().map(|s| s.ty.elements() as u64).sum();
+        let count = |buffers: bool| -> u64 {
+            net.specs.iter().filter(|s| buffers || !s.buffer).map(|s| s.ty.elements() as u64).sum()
+        };
+        let (parameters, stored_values) = (count(false), count(true));
         let multiply_adds = graph.layers().iter().map(|l| l.multiply_adds).sum();
         let (arch, name, config) = (arch.to_string(), name.to_string(), serde_json::Value::Null);
-        Ok(Self { arch, name, size, parameters, multiply_adds, config, source: "" })
+        Ok(Self { arch, name, size, parameters, stored_values, multiply_adds, config, source: "" })
     }
 
     fn with(self, config: serde_json::Value, source: &'static str) -> Self {

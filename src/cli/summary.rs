@@ -53,13 +53,9 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
     let mut graph = Graph::new();
     let mut net = Net::new(&mut graph, args.train && !matches!(network, Network::Instances(_)));
     let outputs = network.build(&mut net, args.batch, [h, w])?;
-    let count = |buffers: bool| -> u64 {
-        net.specs.iter().filter(|s| buffers || !s.buffer).map(|s| s.ty.elements() as u64).sum()
-    };
-    let (parameters, stored) = (count(false), count(true));
+    let parameters: u64 = net.specs.iter().filter(|s| !s.buffer).map(|s| s.ty.elements() as u64).sum();
     print!("{}", graph.summary());
-    println!("{} parameters", thousands(parameters));
-    println!("{} stored values, running statistics included", thousands(stored));
+    println!("{} parameters; stored values include the statistics of batch norms", thousands(parameters));
     let gpu = device.open()?;
     let (graph, outputs) = match (args.train, &network) {
         (false, _) => graph.fused(&outputs)?,
@@ -159,12 +155,12 @@ fn network(args: &SummaryArgs) -> Result<Network> {
     }
     match args.arch.as_deref() {
         Some("unet") => {
-            let json = super::json_argument(&args.config)?;
+            let json = super::json_argument("--config", &args.config)?;
             serde_json::from_value(json).map(Network::UNet).map_err(|e| Error::Usage(format!("--config: {e}")))
         }
         Some(name) if instance::named(name, 1).is_some() => {
             let network = InstanceNet::by_name(name, args.classes.unwrap_or(COCO))?;
-            Ok(Network::Instances(Box::new(network.changed(super::json_argument(&args.config)?)?)))
+            Ok(Network::Instances(Box::new(super::changed(&network, "--config", &args.config)?)))
         }
         Some(name) => super::darknet(name, args.classes, args.size).map(|d| Network::Darknet(Box::new(d))),
         None => Err(Error::Usage("summary needs --arch NAME or --model FILE".into())),

@@ -49,7 +49,7 @@ pub fn open_instances(
     let Layout::Coco(file) = Layout::of(path, split)? else {
         return Err(Error::file(
             path,
-            "masks of single objects are read from COCO's JSON; the labels here have boxes only",
+            "masks of single objects are read from COCO's JSON; the labels here have boxes only, which is enough for a fasterrcnn or a retinanet",
         ));
     };
     let (files, report) = coco::open_instances(&file)?;

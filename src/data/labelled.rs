@@ -288,6 +288,12 @@ impl LabelledFiles {
         Ok((Self { entries, classes, category_ids, unit }, report))
     }
 
+    /// How many boxes there are, and how many of them have a mask.
+    pub fn masked(&self) -> [usize; 2] {
+        let all = self.entries.iter().map(|e| e.boxes.len()).sum();
+        [all, self.entries.iter().flat_map(|e| &e.masks).flatten().count()]
+    }
+
     /// Path of a picture.
     pub fn path(&self, index: usize) -> &Path {
         &self.entries[index].path

@@ -2,6 +2,7 @@
 
 use super::detection_model::{self, DetectionModel};
 use super::instance_model::{self, InstanceModel};
+use super::parameters::unexpected;
 use crate::detection::select::Select;
 use crate::graph::Variables;
 use crate::models::instance::InstanceNet;
@@ -38,7 +39,8 @@ impl DetectorModel {
         let file = TensorFile::read(path)?;
         match file.metadata.get("architecture").map(String::as_str) {
             Some(instance_model::ARCHITECTURE) => Ok(Self::Instance(InstanceModel::restore(path, &file, variables)?)),
-            _ => Ok(Self::Darknet(DetectionModel::restore(path, &file, variables)?)),
+            Some(detection_model::ARCHITECTURE) => Ok(Self::Darknet(DetectionModel::restore(path, &file, variables)?)),
+            _ => Err(unexpected(path, &file, "a detector")),
         }
     }
 
@@ -77,11 +79,13 @@ impl DetectorModel {
         }
     }
 
-    /// Its name in error messages.
+    /// Fails if regions must be given to it.
     pub(super) fn refuse_proposals(&self) -> Result<()> {
         match self {
             Self::Instance(InstanceModel { network: InstanceNet::Rcnn(net), .. }) if net.rpn.is_none() => {
-                Err(Error::Usage("this network looks into given regions: use detect_regions".into()))
+                Err(Error::Usage(
+                    "this network looks into regions that are given: use `Detector::detect_regions` from Rust".into(),
+                ))
             }
             _ => Ok(()),
         }

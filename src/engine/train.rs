@@ -188,20 +188,30 @@ impl Trainer {
             let outputs: Vec<(&str, Value)> = [("loss", g.loss), ("norm", g.norm)].into_iter().chain(parts).collect();
             Executable::new(&g.graph, &outputs, &variables)
         };
-        let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
         let StepGraph { graph, parts, .. } = graphs.first().expect("at least one graph");
+        let resumed = match resume {
+            // Before anything is compiled: whether the checkpoint fits is worth knowing at once.
+            true => {
+                variables.declare_all(graph)?;
+                Some(Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?)
+            }
+            false => None,
+        };
+        let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
         let parts: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
         variables.declare_all(graph)?;
         let losses = ["loss"].into_iter().chain(parts.iter().map(String::as_str));
         let columns: Vec<&str> = losses.chain(["grad_norm", "lr"]).chain(score_names.iter().copied()).collect();
         let csv = out.join("metrics.csv");
-        let (state, log) = if resume {
-            let state = Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?;
-            let log = MetricsLog::resume(&csv, &columns, state.step)?;
-            (state, log)
-        } else {
-            start_averages(graph, &variables)?;
-            (TrainState::default(), MetricsLog::create(&csv, &columns)?)
+        let (state, log) = match resumed {
+            Some(state) => {
+                let log = MetricsLog::resume(&csv, &columns, state.step)?;
+                (state, log)
+            }
+            None => {
+                start_averages(graph, &variables)?;
+                (TrainState::default(), MetricsLog::create(&csv, &columns)?)
+            }
         };
         let out = out.to_path_buf();
         let parameters = graph.parameters().iter().map(|&v| graph.name(v).to_string()).collect();

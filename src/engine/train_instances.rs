@@ -4,7 +4,7 @@ use super::detector::Detector;
 use super::evaluate_detection::detect_all;
 use super::instance_model::InstanceModel;
 use super::train::{Feed, Progress, Scores, StepGraph, TrainSettings, Trainer, training_graph};
-use super::train_detection::DetectionOutcome;
+use super::train_detection::{DetectionOutcome, Shown};
 use super::train_segmentation::BEST;
 use crate::data::instances::{InstanceBatch, InstanceSource};
 use crate::data::labelled::LabelledPictures;
@@ -74,17 +74,19 @@ impl InstanceRun {
         let at = Cell::new(trainer.steps_done());
         let options = LoaderOptions { start: at.get(), ..LoaderOptions::training(self.batch, self.settings.seed) };
         let mut loader = Loader::new(train, options)?;
+        let mut shown = Shown::default();
         let outcome = trainer.run(
             || {
                 at.set(at.get() + 1);
                 let batch = loader.next().expect("training batches do not end")?;
+                shown.add(&batch.gt_labels, batch.left_out, batch.without_mask);
                 Ok(feed(batch, at.get()))
             },
             |weights| validate(&self.model, weights, val),
             |weights| self.model.save(&out.join(BEST), &weights.snapshot()?, at.get()),
             progress,
         )?;
-        Ok(DetectionOutcome { outcome, data_wait: loader.waiting().share(), skipped: loader.skipped() })
+        Ok(DetectionOutcome { outcome, data_wait: loader.waiting().share(), skipped: loader.skipped(), shown })
     }
 
     /// The graph of one step on a batch of pictures on a canvas of height and width `size`, with up to `capacity` true boxes each: transform,

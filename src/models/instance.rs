@@ -41,6 +41,18 @@ pub const NAMES: &[&str] = &[
     "fasterrcnn_micro",
 ];
 
+/// Every name that [`named`] knows, those of [`NAMES`] first.
+pub fn names() -> Vec<String> {
+    let mut all: Vec<String> = NAMES.iter().map(|name| name.to_string()).collect();
+    for family in ["fastrcnn", "fasterrcnn", "maskrcnn", "retinanet"] {
+        for body in ["resnet18", "resnet34", "resnet50", "resnet101", "vgg16"] {
+            let forms = ["", "_fpn", "_v2", "_fpn_v2"].map(|form| format!("{family}_{body}{form}"));
+            all.extend(forms.into_iter().filter(|name| named(name, 1).is_some() && !NAMES.contains(&name.as_str())));
+        }
+    }
+    all
+}
+
 /// The network of a name, for `classes` of objects. `FAMILY_BODY[_fpn][_v2]`: the families are `fastrcnn` (proposals are given), `fasterrcnn`,
 /// `maskrcnn` and `retinanet`; the bodies `resnet18`, `resnet34`, `resnet50`, `resnet101`, `vgg16` and `micro`. `_v2` as torchvision has it.
 /// `None` if there is no such network.
@@ -144,9 +156,16 @@ impl InstanceNet {
 
     /// The network with some of its configuration changed: `change` is a JSON object of what differs, `{"rpn": {"sample": 64}}`; null takes away.
     pub fn changed(&self, change: serde_json::Value) -> Result<Self> {
+        use serde_json::Value;
+        let wrong = |what: String| Error::Usage(format!("configuration of the network: {what}"));
         let mut all = serde_json::to_value(self).expect("plain data");
-        merge(&mut all, change);
-        serde_json::from_value(all).map_err(|e| Error::Usage(format!("configuration of the network: {e}")))
+        let (Value::Object(members), Value::Object(change)) = (&mut all, change) else {
+            return Err(wrong("is no JSON object".into()));
+        };
+        for (name, value) in change {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+        serde_json::from_value(all).map_err(|e| wrong(e.to_string()))
     }
 
     /// Classes of objects, the background not counted.

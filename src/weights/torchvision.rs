@@ -51,7 +51,7 @@ pub fn has_old_names(file: &TensorFile) -> bool {
 }
 
 /// Matches the tensors of `file` (`path` is for errors) with a network's. Fails with all missing and unknown tensors where there are any,
-/// then with the first tensor of another shape or not of floats.
+/// then with the first tensor of another shape or not of finite floats.
 pub fn match_names(path: &Path, file: &TensorFile, specs: &[ParameterSpec], part: Part<'_>) -> Result<Matched> {
     let wanted: BTreeMap<&str, &ParameterSpec> = specs.iter().map(|s| (s.name.as_str(), s)).collect();
     let (mut found, mut passed_over, mut unknown) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -147,7 +147,7 @@ fn stage(name: &str) -> &str {
     &name[..end.unwrap_or(name.len())]
 }
 
-/// A tensor's value in the device's layout. Fails where it has another shape, or other elements than floats.
+/// A tensor's value in the device's layout. Fails where it has another shape, or other elements than finite floats.
 fn value(path: &Path, spec: &ParameterSpec, stored: &Tensor) -> Result<Tensor> {
     let want = spec.file_type();
     if stored.dtype() != DType::F32 {
@@ -160,6 +160,10 @@ fn value(path: &Path, spec: &ParameterSpec, stored: &Tensor) -> Result<Tensor> {
             path,
             format!("tensor '{}' has another shape: expected {expected}, got {got}", spec.name),
         ));
+    }
+    // Scores that are NaN count as absent, so a network with such weights would find nothing and say nothing.
+    if stored.as_f32().iter().any(|v| !v.is_finite()) {
+        return Err(Error::file(path, format!("tensor '{}' holds NaN or infinity; the file is damaged", spec.name)));
     }
     Ok(spec.layout.import(stored))
 }

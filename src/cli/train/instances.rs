@@ -2,8 +2,7 @@
 
 use super::detection::{data, room};
 use super::{Bars, CACHE, TrainArgs, parse};
-use crate::Result;
-use crate::cli::{DeviceArgs, json_argument};
+use crate::cli::{DeviceArgs, changed};
 use crate::data::cache::CachedLabelled;
 use crate::data::classes::shortened;
 use crate::data::instances::{InstanceAugment, InstanceSource};
@@ -15,6 +14,7 @@ use crate::models::instance::InstanceNet;
 use crate::tensor::Tensor;
 use crate::weights::TensorFile;
 use crate::weights::torchvision::{Part, has_old_names, match_names};
+use crate::{Error, Result};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,26 @@ pub struct InstanceArgs {
     #[arg(long, value_name = "JSON")]
     network: Option<String>,
     /// Weights of the backbone: a classifier or a detector of torchvision as .safetensors.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     backbone: Option<PathBuf>,
+}
+
+impl InstanceArgs {
+    /// Fails if something is given, as another kind of network is trained.
+    pub(super) fn refuse(&self) -> Result<()> {
+        match self.network.is_some() || self.backbone.is_some() {
+            true => Err(Error::Usage("--network and --backbone are for R-CNN and RetinaNet".into())),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Side of the micro networks' input.
 const SMALL: [usize; 2] = [256, 256];
 /// Height and width that hold what torchvision makes of pictures, 800 to 1333 pixels.
 const LARGE: [usize; 2] = [800, 1344];
+/// Stages of a backbone.
+const STAGES: usize = 5;
 /// Sides of the input are multiples of this.
 const STEP: usize = 32;
 /// Layers whose shape depends on the classes.
@@ -42,6 +54,7 @@ const HEADS: &[&str] =
     &["roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.", "head.classification_head.cls_logits."];
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
+    args.detection.refuse()?;
     let given = args.model.as_deref().map(TensorFile::read).transpose()?;
     let old = match (&args.model, &given) {
         (Some(path), Some(file)) => Some(InstanceModel::from_metadata(path, file)?),
@@ -52,7 +65,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
         None => InstanceNet::by_name(args.arch.as_deref().expect("clap asks for one of the two"), 1)?,
     };
     let network = match &args.instances.network {
-        Some(text) => network.changed(json_argument(text)?)?,
+        Some(text) => changed(&network, "--network", text)?,
         None => network,
     };
     let (train, val) = data(args, old.as_ref().map(|model| &model.classes[..]), network.masks())?;
@@ -91,6 +104,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     progress.finish();
     let score = if masks { "mask AP@0.5" } else { "box AP@0.5" };
     super::report(args, score, &done.outcome, done.data_wait, done.skipped);
+    super::report_objects(&done.shown, capacity);
     Ok(())
 }
 
@@ -127,7 +141,16 @@ fn start(args: &TrainArgs, model: &InstanceModel, given: Option<&TensorFile>) ->
     }
     match &args.instances.backbone {
         Some(path) => backbone(path, model),
-        None => Ok(BTreeMap::new()),
+        None => {
+            let trained = model.network.backbone().trainable;
+            if trained < STAGES {
+                eprintln!(
+                    "the backbone starts at random, and only {trained} of its {STAGES} stages are trained: give its weights with --backbone, \
+                     or train all of it: --network '{{\"backbone\":{{\"trainable\":5,\"norm\":{{\"train\":{{}}}}}}}}'"
+                );
+            }
+            Ok(BTreeMap::new())
+        }
     }
 }
 
