@@ -135,7 +135,7 @@ impl Op for BoxDecode {
             return Err(shape_error("box_decode", node, "inputs", expected, inputs.len()));
         }
         let deltas = &inputs[0];
-        let fits = deltas.dtype == DType::F32 && deltas.shape.rank() == 3 && deltas.shape[2] % 4 == 0;
+        let fits = deltas.dtype == DType::F32 && deltas.shape.rank() == 3 && deltas.shape[2].is_multiple_of(4);
         if !fits || deltas.elements() == 0 {
             return Err(shape_error("box_decode", node, "deltas", "f32 of shape (N, R, 4 * classes)", deltas));
         }
