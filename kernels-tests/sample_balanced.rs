@@ -189,7 +189,7 @@ fn sample_balanced_refuses_what_it_cannot_use() {
         "sample_balanced 'node': matched: expected i32 of rank 2 with elements, got f32(2, 9)",
     );
     refuses(&op, &[matched.clone(), TensorType::u32([2])], "step: expected u32(1), got u32(2)");
-    refuses(&op, &[matched.clone()], "expected matched and step, got 1");
+    refuses(&op, std::slice::from_ref(&matched), "expected matched and step, got 1");
     let good = [matched, step];
     refuses(&SampleBalanced { positives: 5, ..op }, &good, "positives at most size, got 4 and 5");
     refuses(&SampleBalanced { size: 0, positives: 0, ..op }, &good, "size must be at least 1");
