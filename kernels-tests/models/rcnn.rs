@@ -115,13 +115,18 @@ fn picture(pixels: &Tensor) -> image::RgbImage {
     image::RgbImage::from_raw(shape[1] as u32, shape[0] as u32, bytes).expect("three channels")
 }
 
-/// Detections: count and labels the same, boxes to 0.01 pixel, scores to 1e-4, masks with an IoU of at least 0.999.
+/// Pixels of all masks of a file that may differ: those whose probability is one half but for rounding. torchvision's own float32 differs from
+/// its float64, which the files hold, in two.
+const FLIPPED: u64 = 4;
+
+/// Detections: count and labels the same, boxes to 0.01 pixel, scores to 1e-4, masks with an IoU of at least 0.999, or but for one pixel.
 fn check_inference(name: &str) {
     let (golden, given) = (Golden::read(name), Golden::read("inputs"));
     let model = golden.model();
     let variables = golden.weights(model.specs());
     let mut detector = Detector::new(model, variables);
-    let (mut most_box, mut most_score, mut least_iou, mut seen) = (0.0f32, 0.0f32, 1.0f64, 0);
+    let (mut most_box, mut most_score, mut least_iou) = (0.0f32, 0.0f32, 1.0f64);
+    let (mut seen, mut flipped) = (0, 0);
     for (case, names) in golden.cases() {
         let pictures: Vec<_> = names.iter().map(|n| picture(given.get(n))).collect();
         let all = detector.start(&pictures.iter().collect::<Vec<_>>()).and_then(|p| p.wait()).expect("runs");
@@ -146,15 +151,22 @@ fn check_inference(name: &str) {
                 let size = pictures[i].dimensions();
                 assert_eq!(masks.len(), of("rle_lengths").as_i32().len(), "{name} {case}/{i}: masks");
                 for (ours, theirs) in masks.iter().zip(pasted(of("rle"), of("rle_lengths"), size)) {
-                    least_iou =
-                        least_iou.min(if ours.area() + theirs.area() == 0 { 1.0 } else { ours.iou(&theirs, false) });
+                    let apart = ours.area() + theirs.area() - 2 * ours.intersection(&theirs);
+                    flipped += apart;
+                    // A single pixel at a probability of one half is more than a thousandth of a small mask.
+                    if apart > 1 {
+                        least_iou = least_iou.min(ours.iou(&theirs, false));
+                    }
                 }
             }
             seen += kept.len();
         }
     }
-    println!("{name}: {seen} detections; boxes {most_box:.2e}, scores {most_score:.2e}, least mask IoU {least_iou:.5}");
-    assert!(seen > 20 && most_box <= 0.01 && most_score <= 1e-4 && least_iou >= 0.999);
+    println!(
+        "{name}: {seen} detections; boxes {most_box:.2e}, scores {most_score:.2e}, {flipped} pixels of masks differ, \
+         least mask IoU where more than one does {least_iou:.5}"
+    );
+    assert!(seen > 20 && most_box <= 0.01 && most_score <= 1e-4 && least_iou >= 0.999 && flipped <= FLIPPED);
 }
 
 /// Masks from COCO's strings, one after another.
