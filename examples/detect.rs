@@ -10,7 +10,7 @@ fn main() -> wgvision::Result<()> {
         std::process::exit(2);
     };
     let mut detector = Detector::load(model)?;
-    let classes = detector.model().classes.clone();
+    let classes = detector.model().classes().to_vec();
 
     let picture = read_picture(first)?;
     for found in detector.detect(&picture)? {

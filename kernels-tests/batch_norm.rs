@@ -1,11 +1,11 @@
-//! batch_norm: statistics of the batch with their running means, and the evaluation form.
+//! batch_norm: statistics of the batch or of some of its pictures with their running means, and the evaluation form.
 
-use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu};
+use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu, refuses};
 use std::sync::Arc;
 use wgvision::gpu::Pace;
 use wgvision::graph::{Executable, Graph, Options, Variables, run_op};
 use wgvision::ops::OpRef;
-use wgvision::ops::batch_norm::{BatchNorm, BatchNormEval};
+use wgvision::ops::batch_norm::{BatchNorm, BatchNormCounted, BatchNormEval};
 use wgvision::tensor::{Tensor, TensorType};
 
 /// Mean and sum of squared deviations of each channel, straight from the definition.
@@ -134,6 +134,136 @@ impl OpSpec for Training {
     }
 }
 
+struct Counted;
+
+/// Inputs of which the pictures that `counts` names count, by any positive number. The others hold what would show: huge numbers and NaN.
+fn counted_inputs(rng: &mut Rng, shape: &[usize], mean: f32, spread: f32, counts: &[bool]) -> Vec<Tensor> {
+    let mut all = inputs(rng, shape, mean, spread);
+    let size = all[0].shape().elements() / shape[0];
+    let mut data = all[0].as_f32().to_vec();
+    let mut flags = Vec::new();
+    for (picture, &counts) in data.chunks_mut(size).zip(counts) {
+        if !counts {
+            picture.fill(rng.pick(&[f32::NAN, 1e30, 0.0]));
+        }
+        flags.push(if counts { rng.pick(&[1.0, 0.25, 7.0]) } else { rng.pick(&[0.0, -1.0]) });
+    }
+    all[0] = Tensor::f32(shape, data);
+    all.push(Tensor::f32([shape[0]], flags));
+    all
+}
+
+/// Whether each of n pictures counts, by chance.
+fn some(rng: &mut Rng, n: usize) -> Vec<bool> {
+    (0..n).map(|_| rng.coin()).collect()
+}
+
+impl OpSpec for Counted {
+    type Attrs = BatchNormCounted;
+    const NAME: &'static str = "batch_norm_counted";
+
+    fn boundary(rng: &mut Rng) -> Vec<(BatchNormCounted, Vec<Tensor>)> {
+        let plain = BatchNormCounted::default();
+        let wide = BatchNormCounted { eps: 0.5, ..plain };
+        let biased = BatchNormCounted { unbiased: false, ..wide };
+        let (yes, no) = (true, false);
+        let mut cases: Vec<_> = [
+            // None, one value, two, all.
+            (wide, vec![1, 1, 2, 1], vec![no]),
+            (plain, vec![3, 2], vec![no; 3]),
+            (plain, vec![3, 2], vec![no, yes, no]),
+            (biased, vec![3, 1, 1, 257], vec![no, no, yes]),
+            (wide, vec![3, 5], vec![yes, no, yes]),
+            (wide, vec![2, 1, 2, 1], vec![no, yes]),
+            (wide, vec![2, 7, 5, 64], vec![yes; 2]),
+        ]
+        .into_iter()
+        .map(|(op, shape, counts)| (op, counted_inputs(rng, &shape, 0.2, 1.0, &counts)))
+        .collect();
+        let shapes: [&[usize]; 7] = [
+            &[40, 7, 7, 64],
+            &[700, 7],
+            &[1025, 65],
+            &[9, 31, 37, 3],
+            &[6, 5, 3, 255],
+            &[12, 2, 2, 513],
+            &[64, 14, 14, 5],
+        ];
+        for shape in shapes {
+            let counts = some(rng, shape[0]);
+            cases.push((plain, counted_inputs(rng, shape, 0.2, 1.0, &counts)));
+        }
+        // A large mean beside a small spread; only the first, only the last chunk counts.
+        for (op, mean, counts) in [(plain, 1000.0, some(rng, 20)), (plain, -1000.0, some(rng, 20))] {
+            cases.push((op, counted_inputs(rng, &[20, 11, 13, 6], mean, 1.7, &counts)));
+        }
+        for kept in [0, 199] {
+            let counts: Vec<bool> = (0..200).map(|n| n == kept).collect();
+            cases.push((biased, counted_inputs(rng, &[200, 7, 7, 3], 0.5, 1.0, &counts)));
+        }
+        cases
+    }
+
+    fn random(rng: &mut Rng) -> (BatchNormCounted, Vec<Tensor>) {
+        let eps = rng.pick(&[1e-5, 1e-3, 0.05]);
+        let attrs = BatchNormCounted { eps, momentum: rng.pick(&[0.0, 0.1, 0.37, 1.0]), unbiased: rng.coin() };
+        // Of two or three values y is hardly more than a sign; see above.
+        if rng.coin() {
+            let shape = [rng.range(7, 40), rng.range(1, 8)];
+            let mut counts = some(rng, shape[0]);
+            counts[1..7].fill(true);
+            return (attrs, counted_inputs(rng, &shape, 0.3, 1.0, &counts));
+        }
+        let shape = [rng.range(1, 5), rng.range(3, 5), rng.range(2, 5), rng.range(1, 4)];
+        let counts = some(rng, shape[0]);
+        (attrs, counted_inputs(rng, &shape, 0.3, 1.0, &counts))
+    }
+
+    fn op(attrs: &BatchNormCounted) -> OpRef {
+        Arc::new(*attrs)
+    }
+
+    /// Batch norm of the pictures that count, put back in their places.
+    fn reference(attrs: &BatchNormCounted, inputs: &[Array]) -> Vec<Expected> {
+        let (x, counted) = (&inputs[0], &inputs[5].data);
+        let size = x.data.len() / counted.len();
+        let kept: Vec<usize> = (0..counted.len()).filter(|&n| counted[n] > 0.0).collect();
+        let channels = *x.shape.last().expect("rank 2 or 4");
+        let stay = |old: &Array| Expected::exact(old.clone());
+        let nothing = |shape: &[usize]| Expected::exact(Array::zeros(shape));
+        let still = [stay(&inputs[3]), stay(&inputs[4])];
+        if kept.is_empty() {
+            return [nothing(&x.shape), nothing(&[channels]), nothing(&[channels])].into_iter().chain(still).collect();
+        }
+        let mut few = inputs[..5].to_vec();
+        few[0].shape[0] = kept.len();
+        few[0].data = kept.iter().flat_map(|n| x.data[n * size..][..size].to_vec()).collect();
+        let &BatchNormCounted { eps, momentum, unbiased } = attrs;
+        let mut all = Training::reference(&BatchNorm { eps, momentum, unbiased }, &few);
+        let mut y = Expected { magnitude: vec![0.0; x.data.len()], ..nothing(&x.shape) };
+        y.terms = all[0].terms;
+        for (i, &n) in kept.iter().enumerate() {
+            let (from, to) = (i * size..(i + 1) * size, n * size..(n + 1) * size);
+            y.value.data[to.clone()].copy_from_slice(&all[0].value.data[from.clone()]);
+            y.magnitude[to].copy_from_slice(&all[0].magnitude[from]);
+        }
+        all[0] = y;
+        if few[0].data.len() == channels {
+            all.truncate(3);
+            all.extend(still);
+        }
+        all
+    }
+
+    fn gradient_through(_: &BatchNormCounted, output: usize) -> bool {
+        output == 0
+    }
+
+    fn gradient_into(_: &BatchNormCounted, input: usize) -> bool {
+        input < 3
+    }
+}
+
 struct Evaluation;
 
 impl OpSpec for Evaluation {
@@ -167,6 +297,11 @@ impl OpSpec for Evaluation {
 #[test]
 fn batch_norm_training() {
     check::<Training>();
+}
+
+#[test]
+fn batch_norm_counted() {
+    check::<Counted>();
 }
 
 #[test]
@@ -219,4 +354,10 @@ fn batch_norm_refuses_what_does_not_fit() {
     assert!(rank.contains("expected f32(N, H, W, C) or f32(N, C), got f32(2, 2, 3)"), "{rank}");
     let bias = message(training, &[4, 3], [3, 2, 3, 3]);
     assert!(bias.contains("bias: expected f32(3), got f32(2)"), "{bias}");
+    let types = |counted: usize| {
+        let channels = || TensorType::f32([3]);
+        [TensorType::f32([4, 3]), channels(), channels(), channels(), channels(), TensorType::f32([counted])]
+    };
+    refuses(&BatchNormCounted::default(), &types(3), "counted: expected f32(4), got f32(3)");
+    refuses(&BatchNormCounted::default(), &types(4)[..5], "inputs: expected");
 }

@@ -2,7 +2,7 @@
 """Makes kernels-tests/golden/*.safetensors: what PyTorch and torchvision compute, for kernels-tests/golden.rs to hold the
 library against.
 
-    python3 tools/make_goldens.py [OP ...]        all files, or those of the named ops
+    python3 tools/make_goldens.py [OP ...]        all files, or those of the named ops; `anchors` makes anchors.json
 
 Needs torch and torchvision (CPU builds suffice); made with torch 2.15 and torchvision 0.29. Inputs are drawn in float32 from a
 seed that depends on the op and the case alone, so one op's file does not change when another op gains a case. Everything is
@@ -15,6 +15,7 @@ and gives the root mean square of the sums of their absolute terms, which is wha
 """
 import hashlib
 import json
+import math
 import pathlib
 import struct
 import sys
@@ -414,6 +415,22 @@ def batch_norm(g):
             g.case(f"eval_{name}{tag}", evaluate, lambda: inputs(shape), {"eps": eps}, wrt)
     draw = lambda: inputs((2, 4, 6, 5), 3.0, 1.5)
     g.case("train_shifted", lambda **k: F.batch_norm(k["x"], None, None, k["weight"], k["bias"], True), draw, {"training": True}, ["x", "weight", "bias"])
+    for shape, flags in (((4, 3, 5, 7), (1, 0, 1, 1)), ((6, 8), (0, 1, 0, 1, 1, 1)), ((5, 2, 3, 4), (0, 0, 0, 1, 0))):
+
+        def counted_inputs():
+            return inputs(shape, 2.0, 0.7) | {"counted": torch.tensor(flags, dtype=torch.float32)}
+
+        def train_counted(x, weight, bias, running_mean, running_var, counted):
+            """Batch norm of the pictures that count alone."""
+            mean, var, kept, y = running_mean.clone(), running_var.clone(), x[counted > 0], torch.zeros_like(x)
+            y[counted > 0] = F.batch_norm(kept, mean, var, weight, bias, True, 0.2, 1e-4)
+            dims = [d for d in range(x.dim()) if d != 1]
+            rstd = 1 / torch.sqrt(kept.var(dims, unbiased=False) + 1e-4)
+            return y, kept.mean(dims), rstd, mean, var
+
+        attrs = {"training": True, "momentum": 0.2, "eps": 1e-4}
+        outputs, name = ("y", "mean", "rstd", "running_mean", "running_var"), "x".join(map(str, shape))
+        g.case(f"counted_{name}", train_counted, counted_inputs, attrs, ["x", "weight", "bias"], outputs, silent=outputs[1:])
 
 
 @golden
@@ -1216,6 +1233,168 @@ def gather_rows(g):
 
 
 @golden
+def gather_channels(g):
+    def fn(x, index):
+        return x[torch.arange(len(x)), index][:, None]
+
+    for shape in ((3, 5, 4, 2), (7, 2, 3, 3), (2, 91, 5, 5)):
+        draw = lambda: {"x": uniform(*shape), "index": torch.randint(0, shape[1], shape[:1])}
+        g.case("x".join(map(str, shape)), fn, draw)
+
+
+# Regions of a picture of 48 x 64: inside, over each border and corner, outside, without area, small, the whole, and many at random.
+EDGES = [
+    [3.3, 5.1, 40.7, 30.2], [-9.2, -7.7, 20.4, 18.3], [50.1, 30.6, 75.9, 60.3], [-12.1, 10.3, 80.2, 20.7], [70.3, 5.2, 90.1, 20.9],
+    [10.2, 60.4, 30.3, 75.8], [12.3, 9.1, 12.3, 9.1], [20.6, 8.2, 20.6, 30.9], [7.7, 22.2, 8.9, 22.9], [0.0, 0.0, 64.0, 48.0],
+    [-40.3, -30.4, -20.2, -15.6],
+]
+
+
+def several_regions(n, count):
+    """The first of them as above, then random ones."""
+    low = torch.rand(n, count, 2) * torch.tensor([70.0, 54.0]) - 10.0
+    boxes = torch.cat([low, low + torch.rand(n, count, 2) * torch.tensor([50.0, 40.0])], 2)
+    given = torch.tensor(EDGES[:count])
+    boxes[:, : len(given)] = given
+    return boxes
+
+
+@golden
+def roi_align(g):
+    def one(name, size, scale, ratio, aligned, map_, count, n=2):
+        def fn(x, rois):
+            return torchvision.ops.roi_align(x, list(rois), size, scale, ratio, aligned)
+
+        attrs = {"output_size": size, "spatial_scale": scale, "sampling_ratio": ratio, "aligned": aligned}
+        g.case(name, fn, lambda: {"x": uniform(n, *map_), "rois": several_regions(n, count)}, attrs, wrt=["x"])
+
+    for aligned in (False, True):
+        kind = "aligned" if aligned else "plain"
+        for ratio in (-1, 0, 1, 2, 3):
+            one(f"{kind}_{ratio}", [3, 2], 0.25, ratio, aligned, (3, 12, 16), 14)
+        one(f"{kind}_7x7", [7, 7], 0.25, 2, aligned, (4, 12, 16), 12)
+        one(f"{kind}_one", [1, 1], 0.125, -1, aligned, (4, 6, 8), 11)
+        one(f"{kind}_many", [2, 2], 0.125, 2, aligned, (4, 6, 8), 70)
+    one("wide", [2, 2], 0.25, 2, False, (68, 6, 8), 12, 1)
+
+    def turned(x, rois):
+        return torchvision.ops.roi_align(x, list(rois), [2, 3], 0.5, 2, True)
+
+    # Corners the wrong way round: the samples run backwards.
+    draw = lambda: {"x": uniform(1, 2, 24, 32), "rois": torch.tensor([[[30.3, 20.1, 10.2, 5.7], [12.2, 40.3, 30.1, 8.6]]])}
+    attrs = {"output_size": [2, 3], "spatial_scale": 0.5, "sampling_ratio": 2, "aligned": True}
+    g.case("turned", turned, draw, attrs, wrt=["x"])
+
+    def pyramid(x, x1, x2, rois, levels):
+        # What torchvision's MultiScaleRoIAlign does with the levels that its mapper gives.
+        maps, chosen = (x, x1, x2), levels.flatten()
+        index = torch.arange(len(rois)).repeat_interleave(rois.shape[1])
+        whole = torch.cat([index[:, None].to(rois), rois.reshape(-1, 4)], 1)
+        y = x.new_zeros(len(whole), x.shape[1], 7, 7)
+        for level, (features, scale) in enumerate(zip(maps, scales)):
+            own = torch.where(chosen == level)[0]
+            y = y.index_put((own,), torchvision.ops.roi_align(features, whole[own], 7, scale, 2))
+        return y
+
+    scales = [0.25, 0.125, 0.0625]
+    attrs = {"output_size": 7, "spatial_scale": scales, "sampling_ratio": 2}
+    sides = ((12, 16), (6, 8), (3, 4))
+    draw = lambda: dict(zip(("x", "x1", "x2"), (uniform(2, 4, *side) for side in sides))) | {
+        "rois": several_regions(2, 20),
+        "levels": torch.randint(-1, 3, (2, 20)),
+    }
+    g.case("pyramid", pyramid, draw, attrs, wrt=["x", "x1", "x2"])
+
+
+@golden
+def roi_levels(g):
+    from torchvision.ops.poolers import LevelMapper
+
+    def sizes():
+        low = torch.rand(2, 200, 2) * 300
+        return {"rois": torch.cat([low, low + torch.exp2(torch.rand(2, 200, 2) * 12 - 2)], 2)}
+
+    for low, high, scale, level in ((2, 5, 224, 4), (3, 7, 224, 4), (0, 3, 100, 2), (4, 4, 224, 4)):
+        fn = lambda rois: LevelMapper(low, high, scale, level)(list(rois)).reshape(rois.shape[:2])
+        attrs = {"k_min": low, "k_max": high, "canonical_scale": scale, "canonical_level": level}
+        g.case(f"{low}_{high}_{scale}_{level}", fn, sizes, attrs, wrt=[], outputs=("levels",))
+
+
+@golden
+def roi_pool(g):
+    def one(name, size, scale, map_, draw, count, n=2):
+        def fn(x, rois):
+            # The public function keeps the places to itself; they are h * W + w.
+            index = torch.arange(n).repeat_interleave(count)[:, None].to(rois)
+            whole = torch.cat([index, rois.reshape(-1, 4)], 1)
+            y, places = torch.ops.torchvision.roi_pool(x, whole, scale, *size)
+            return y, places.long()
+
+        attrs = {"output_size": size, "spatial_scale": scale}
+        inputs = lambda: {"x": draw(n, *map_), "rois": several_regions(n, count)}
+        g.case(name, fn, inputs, attrs, wrt=["x"], outputs=("y", "indices"))
+
+    one("7x7", [7, 7], 0.25, (3, 12, 16), distinct, 14)
+    one("2x3", [2, 3], 0.25, (4, 12, 16), distinct, 14)
+    one("one", [1, 1], 0.125, (4, 6, 8), distinct, 11)
+    one("many", [3, 3], 0.125, (4, 6, 8), distinct, 70)
+    one("ties", [3, 2], 0.25, (4, 12, 16), coarse, 14)
+    one("wide", [2, 2], 0.25, (68, 6, 8), distinct, 12, 1)
+
+
+@golden
+def mask_targets(g):
+    from torchvision.models.detection.roi_heads import project_masks_on_boxes
+
+    def blobs(n, truths, height, width):
+        rows, columns = torch.arange(height)[:, None], torch.arange(width)
+        place = torch.rand(n, truths, 3, 1, 1) * torch.tensor([height, width, height / 2])[:, None, None]
+        return ((rows - place[:, :, 0]) ** 2 + (columns - place[:, :, 1]) ** 2 < place[:, :, 2] ** 2).long()
+
+    def packed_bits(masks):
+        words = F.pad(masks, (0, -masks.shape[-1] % 32)).unflatten(-1, (-1, 32))
+        return U32((words << torch.arange(32)).sum(-1))
+
+    def one(name, size, truths, height, width, count, crop=None):
+        def fn(gt_masks, rois, matched, image_sizes=None):
+            masks = (gt_masks[..., None] >> torch.arange(32) & 1).flatten(-2).double()
+            h, w = (height, masks.shape[-1]) if image_sizes is None else crop
+            return torch.cat([project_masks_on_boxes(m[:, :h, :w], r, i, size) for m, r, i in zip(masks, rois, matched)])[:, None]
+
+        def draw():
+            whole = {"gt_masks": packed_bits(blobs(2, truths, height, width)), "rois": several_regions(2, count)}
+            sizes = {"image_sizes": torch.tensor([crop, crop]).float()} if crop else {}
+            return whole | {"matched": torch.randint(0, truths, (2, count))} | sizes
+
+        g.case(name, fn, draw, {"size": size}, wrt=[])
+
+    one("28", 28, 3, 48, 64, 5)
+    one("14", 14, 5, 48, 64, 16)
+    one("cut", 7, 4, 48, 64, 20, (41, 53))
+    one("small", 3, 2, 20, 32, 16)
+
+
+@golden
+def mask_paste(g):
+    from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+    def fn(masks, boxes):
+        return torch.stack([paste_masks_in_image(m[:, None], b, size)[:, 0] for m, b in zip(masks, boxes)])
+
+    def on_picture(n, count, height, width):
+        # Over the borders too, but never wholly outside, where torchvision fails; the first without area.
+        extent = torch.tensor([width, height])
+        low = (torch.rand(n, count, 2) - 0.2) * extent
+        high = torch.maximum(low + torch.rand(n, count, 2) * extent, torch.rand(n, count, 2) * 0.2 * extent + 1.0)
+        high[:, 0] = low[:, 0] = low[:, 0].abs()
+        return torch.cat([low, high], 2)
+
+    for side, size, count in ((28, (40, 56), 4), (14, (33, 47), 5), (7, (20, 30), 9), (1, (9, 11), 6)):
+        draw = lambda: {"masks": uniform(2, count, side, side, low=0.0), "boxes": on_picture(2, count, *size)}
+        g.case(f"{side}_{size[0]}x{size[1]}", fn, draw, {"size": list(size)}, wrt=[])
+
+
+@golden
 def split_index(g):
     def fn(index):
         return torch.div(index, 80, rounding_mode="floor"), torch.remainder(index, 80)
@@ -1224,10 +1403,194 @@ def split_index(g):
     g.case("80", fn, draw, {"divisor": 80}, wrt=[], outputs=("quotient", "remainder"))
 
 
+@golden
+def reciprocal(g):
+    for shape in ((7,), (2, 3, 4, 5)):
+        g.case("x".join(map(str, shape)), torch.reciprocal, lambda: {"x": off_zero(*shape)})
+
+
+@golden
+def one_hot(g):
+    fn = lambda index: F.one_hot(index, 21).double()
+    for shape in ((9,), (2, 7), (2, 3, 4)):
+        draw = lambda: {"index": torch.randint(0, 21, shape)}
+        g.case("x".join(map(str, shape)), fn, draw, {"num_classes": 21}, wrt=[])
+
+
+def spread(*shape, span=600.0, smallest=4.0, largest=300.0):
+    """Boxes (..., 4) with positive sides, some beyond a picture of `span`."""
+    centre = uniform(*shape, 2, low=-0.1 * span, high=1.1 * span)
+    size = torch.exp(uniform(*shape, 2, low=math.log(smallest), high=math.log(largest)))
+    return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+
+
+CODERS = {"rpn": (1.0, 1.0, 1.0, 1.0), "heads": (10.0, 10.0, 5.0, 5.0), "uneven": (2.0, 3.0, 0.5, 1.5)}
+
+
+@golden
+def box_decode(g):
+    def fn(weights, sizes):
+        def run(deltas, boxes, image_sizes=None):
+            n, rows, _ = deltas.shape
+            boxes = boxes.expand(n, rows, 4)
+            coder = torchvision.models.detection._utils.BoxCoder(weights)
+            made = coder.decode(deltas.flatten(0, 1), [b for b in boxes]).reshape(n, -1, 4)
+            if sizes:
+                clip = torchvision.ops.clip_boxes_to_image
+                made = torch.stack([clip(m, tuple(map(int, s))) for m, s in zip(made, image_sizes)])
+            return made
+
+        return run
+
+    for coder, weights in CODERS.items():
+        for n, rows, classes, alike, sizes in ((1, 5, 1, False, False), (2, 9, 1, True, True), (2, 6, 4, False, True)):
+            name = f"{coder}_{n}x{rows}x{classes}" + ("_alike" if alike else "") + ("_clipped" if sizes else "")
+
+            def draw():
+                # Some growths lie beyond the bound of log(1000 / 16).
+                scale = torch.tensor(weights * classes)
+                drawn = {"deltas": torch.randn(n, rows, 4 * classes) * scale, "boxes": spread(1 if alike else n, rows)}
+                drawn["deltas"][:, ::4] *= 3
+                return drawn | ({"image_sizes": torch.tensor([[480.0, 600.0], [333.0, 500.0]])[:n]} if sizes else {})
+
+            g.case(name, fn(weights, sizes), draw, {"weights": weights}, wrt=["deltas"])
+
+
+@golden
+def box_encode(g):
+    def fn(weights):
+        def run(reference, boxes):
+            boxes = boxes.expand_as(reference)
+            coder = torchvision.models.detection._utils.BoxCoder(weights)
+            return torch.stack([coder.encode_single(r, b) for r, b in zip(reference, boxes)])
+
+        return run
+
+    for coder, weights in CODERS.items():
+        for n, rows, alike in ((1, 7, False), (3, 30, True)):
+            draw = lambda: {"reference": spread(n, rows), "boxes": spread(1 if alike else n, rows)}
+            name = f"{coder}_{n}x{rows}" + ("_alike" if alike else "")
+            g.case(name, fn(weights), draw, {"weights": weights}, wrt=[])
+
+
+@golden
+def match_boxes(g):
+    def fn(high, low, low_quality):
+        # In float32, as detectors call it: overlaps meet thresholds and each other exactly.
+        def run(boxes, gt_boxes, gt_labels):
+            matcher = torchvision.models.detection._utils.Matcher(high, low, low_quality)
+            rows = []
+            for i, (truths, labels) in enumerate(zip(gt_boxes.float(), gt_labels)):
+                own = boxes[i if len(boxes) > 1 else 0].float()
+                places = torch.where(labels >= 0)[0]
+                found = matcher(torchvision.ops.box_iou(truths[places], own))
+                rows.append(torch.where(found >= 0, places[found.clamp(min=0)], found))
+            return torch.stack(rows)
+
+        return run
+
+    def whole(*shape, span=24, largest=12):
+        """Boxes of whole pixels: overlaps such as 1/2 and 7/10, many of them more than once."""
+        low = torch.randint(0, span, (*shape, 2))
+        return torch.cat([low, low + torch.randint(1, largest, (*shape, 2))], dim=-1).float()
+
+    def labels(*shape):
+        """True boxes and gaps between them; the first is always there."""
+        drawn = torch.randint(-1, 20, shape)
+        drawn[torch.rand(shape) < 0.3] = -1
+        drawn[:, 0] = 1
+        return drawn
+
+    makers = {"whole": whole, "spread": spread}
+    for kind, make in makers.items():
+        for high, low, low_quality in ((0.7, 0.3, True), (0.5, 0.4, True), (0.5, 0.5, False), (0.7, 0.3, False)):
+            for n, rows, truths, alike in ((1, 40, 3, False), (2, 700, 9, True), (3, 257, 20, False)):
+                draw = lambda: {
+                    "boxes": make(1 if alike else n, rows),
+                    "gt_boxes": make(n, truths),
+                    "gt_labels": labels(n, truths),
+                }
+                attrs = {"high_threshold": high, "low_threshold": low, "allow_low_quality_matches": low_quality}
+                name = f"{kind}_{high}_{low}_{'low' if low_quality else 'plain'}_{n}x{rows}x{truths}"
+                g.case(name, fn(high, low, low_quality), draw, attrs, wrt=[], outputs=("matched",))
+
+    # A true box that nothing overlaps: all boxes keep what they overlap most, which is the first true box where it is nothing.
+    far = lambda: {
+        "boxes": whole(1, 50),
+        "gt_boxes": torch.cat([whole(1, 3), torch.tensor([[[900.0, 900.0, 950.0, 960.0]]])], dim=1),
+        "gt_labels": torch.ones(1, 4, dtype=torch.int64),
+    }
+    attrs = {"high_threshold": 0.7, "low_threshold": 0.3, "allow_low_quality_matches": True}
+    g.case("far", fn(0.7, 0.3, True), far, attrs, wrt=[], outputs=("matched",))
+
+
+@golden
+def sample_balanced(g):
+    """The numbers of positives and negatives alone: which are taken is a hash here, and PyTorch's generator there."""
+
+    def fn(size, fraction):
+        def run(matched, step):
+            sampler = torchvision.models.detection._utils.BalancedPositiveNegativeSampler(size, fraction)
+            # torchvision's labels: 1 and above positive, 0 negative, -1 neither.
+            labels = torch.where(matched >= 0, 1, torch.where(matched == -1, 0, -1))
+            positive, negative = sampler(list(labels))
+            return torch.stack([torch.stack([p.sum(), n.sum()]) for p, n in zip(positive, negative)])
+
+        return run
+
+    def drawn(n, rows, positives, neither):
+        kinds = torch.rand(n, rows)
+        matched = torch.full((n, rows), -1)
+        matched[kinds < positives + neither] = -2
+        return torch.where(kinds < positives, torch.randint(0, 9, (n, rows)), matched)
+
+    for size, fraction in ((256, 0.5), (512, 0.25), (10, 0.3), (7, 0.5)):
+        shares = ((1, 5, 0.5, 0.2), (2, 600, 0.02, 0.1), (2, 600, 0.5, 0.1), (1, 300, 1.0, 0.0), (2, 900, 0.0, 0.5))
+        for n, rows, positives, neither in shares:
+            draw = lambda: {"matched": drawn(n, rows, positives, neither), "step": U32(torch.tensor([3]))}
+            attrs = {"size": size, "positives": int(size * fraction)}
+            g.case(f"{size}_{fraction}_{n}x{rows}_{positives}", fn(size, fraction), draw, attrs, wrt=[], outputs=("counts",))
+
+
+def write_anchors():
+    """anchors.json, for the unit tests of src/detection/anchors.rs: what AnchorGenerator makes for padded inputs and grids."""
+    retina = [[s, int(s * 2 ** (1 / 3)), int(s * 2 ** (2 / 3))] for s in (32, 64, 128, 256, 512)]
+    pyramid = lambda h, w, first: [[-(-h // 2**k), -(-w // 2**k)] for k in range(first, first + 5)]
+    cases = (
+        ([[32], [64], [128], [256], [512]], [0.5, 1.0, 2.0], [224, 320], pyramid(224, 320, 2)),
+        (retina, [0.5, 1.0, 2.0], [224, 320], pyramid(224, 320, 3)),
+        # Strides that do not divide, and differ in height and width.
+        ([[32, 64], [128, 200]], [0.5, 1.0, 2.0], [100, 160], [[7, 11], [3, 4]]),
+        # Halves, which round to even, and ratios whose roots are not exact.
+        ([[1, 3, 5, 7, 9, 11.5]], [0.33, 0.25, 1.0, 3.0, 4.0], [64, 48], [[2, 3]]),
+    )
+    made = []
+    for sizes, ratios, padded, grids in cases:
+        levels = tuple(map(tuple, sizes)), (tuple(ratios),) * len(sizes)
+        generator = torchvision.models.detection.anchor_utils.AnchorGenerator(*levels)
+        images = torchvision.models.detection.image_list.ImageList(torch.zeros(1, 3, *padded), [tuple(padded)])
+        anchors = generator(images, [torch.zeros(1, 1, *g) for g in grids])[0]
+        places = sorted({0, 1, len(anchors) - 1} | {i * len(anchors) // 40 for i in range(40)})
+        made.append({
+            "spec": {"sizes": sizes, "ratios": ratios},
+            "base": [b.tolist() for b in generator.cell_anchors],
+            "padded": padded,
+            "grids": grids,
+            "count": len(anchors),
+            "some": [[i, anchors[i].tolist()] for i in places],
+            "sums": anchors.double().sum(dim=0).tolist(),
+        })
+    text = ",\n".join(json.dumps(m) for m in made)
+    (FOLDER / "anchors.json").write_text(f"[{text}]\n")
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     chosen = sys.argv[1:] or sorted(MAKERS)
     total = 0
+    if not sys.argv[1:] or "anchors" in chosen:
+        write_anchors()
+        chosen = [op for op in chosen if op != "anchors"]
     for op in chosen:
         g = Golden(op)
         MAKERS[op](g)

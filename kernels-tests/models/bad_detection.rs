@@ -18,13 +18,15 @@ const CFG: &str = "[net]\nheight=32\nwidth=32\nchannels=3
 /// Bytes of its weights: the header, 4 * 4 + 4 * 27, 4 + 4 * 36 and 14 + 14 * 4 numbers.
 const WEIGHTS: usize = 20 + 4 * (16 + 108 + 4 + 144 + 14 + 56);
 
-fn run(args: &[&str]) -> Output {
+/// Runs the program.
+pub fn run(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgvision"));
     command.args(args).env("WGVISION_PIPELINE_CACHE", "0").env("XDG_RUNTIME_DIR", std::env::temp_dir());
     command.output().expect("the program runs")
 }
 
-fn write(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+/// Writes a file below a folder.
+pub fn write(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = root.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, bytes).unwrap();
@@ -52,7 +54,7 @@ fn model(root: &Path) -> PathBuf {
 }
 
 /// A picture of some size with a bright square.
-fn picture(path: &Path) {
+pub fn picture(path: &Path) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let inside = |v: u32| (8..24).contains(&v);
     let shade = |x, y| if inside(x) && inside(y) { 220 } else { (60 + x + y) as u8 };
@@ -175,12 +177,18 @@ fn models_of_another_kind() {
     let (model, good) = (model(root), root.join("a.png"));
     picture(&good);
     let with = |command: &str, path: &Path| complaint(1, &[command, "--model", text(path), text(&good)]);
-    says(&with("segment", &model), &["model.safetensors: is a 'darknet' model, 'unet' was expected"]);
+    says(
+        &with("segment", &model),
+        &["model.safetensors: is a 'darknet' model, 'unet' was expected; `wgvision detect` runs it"],
+    );
     let mut file = TensorFile::read(&model).unwrap();
     file.metadata.insert("architecture".into(), "unet".into());
     let unet = root.join("unet.safetensors");
     file.write(&unet).unwrap();
-    says(&with("detect", &unet), &["unet.safetensors: is a 'unet' model, 'darknet' was expected"]);
+    says(
+        &with("detect", &unet),
+        &["unet.safetensors: is a 'unet' model, a detector was expected; `wgvision segment` runs it"],
+    );
     let whole = std::fs::read(&model).unwrap();
     says(
         &with("detect", &write(root, "cut.safetensors", &whole[..whole.len() - 9])),

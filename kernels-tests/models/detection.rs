@@ -53,7 +53,13 @@ impl LabelledPictures for Blocks {
             let bbox = BBox::from_xywh(x as f32, y as f32, w as f32, h as f32).clipped(80.0, 60.0);
             boxes.push(Labelled::new(bbox, class));
         }
-        Ok(Arc::new(LabelledPicture { name: format!("blocks {index}"), id: index as u64, picture, boxes }))
+        Ok(Arc::new(LabelledPicture {
+            name: format!("blocks {index}"),
+            id: index as u64,
+            picture,
+            boxes,
+            masks: Vec::new(),
+        }))
     }
 }
 

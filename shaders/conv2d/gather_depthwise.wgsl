@@ -2,13 +2,11 @@
 // y[n, o, c] = activation(sum over taps k of x[n, in(o, k), c] * w[k, c] + bias[c] + residual[n, o, c])
 //
 // Depthwise: as many groups as channels, in fours. One invocation makes four channels of eight neighbouring pixels of a row of a phase, so
-// that a weight is read once for eight. Where the input moves by one from pixel to pixel and by SLIDE, one or minus one, from tap to tap, a value
-// read for one tap serves its neighbour for the next. The grid is (ceil(pixels of a row / 8), ceil(channels / (4 * LANES)),
+// that a weight is read once for eight. Where the input moves by one from pixel to pixel and by one or minus one (delta.z) from tap to tap, a value
+// read for one tap serves its neighbour for the next. What is read and stored is the bulk of the code and stands in loops. The grid is (ceil(pixels of a row / 8), ceil(channels / (4 * LANES)),
 // phases * rows of all pictures); tails are guarded here. One f32 accumulator for each element, taps in order.
 
 override LANES: u32 = 8u;
-override ACTIVATION: u32 = 0u;
-override SLIDE: i32 = 0;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<Weight4>;
@@ -16,15 +14,12 @@ override SLIDE: i32 = 0;
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-fn store(at: u32, channel: u32, sum: vec4<f32>) {
+fn store(to: u32, sum: vec4<f32>) {
     var v = sum;
-    if params.has_bias == 1u {
-        v += bias[channel];
-    }
     if params.has_residual == 1u {
-        v += residual[at + channel];
+        v += residual[to];
     }
-    y[at + channel] = activate4(v, ACTIVATION, params.slope);
+    y[to] = activate4(v, params.activation, params.slope);
 }
 
 // The value at `at`, or zero where `column` is outside the picture.
@@ -50,6 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let pixel = vec3<u32>(row / params.phase.x, vec2<u32>(row % params.phase.x, g.x * 8u) * params.phase.zw + residue);
     let start = input_position(pixel, first);
     let step = i32(params.step.y);
+    let slide = params.delta.z;
     var sum0 = vec4<f32>();
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
@@ -68,6 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let line = picture_row * in_width + first_channel;
         var in_column = start.y;
+        var filled = false;
         var v0 = vec4<f32>();
         var v1 = vec4<f32>();
         var v2 = vec4<f32>();
@@ -76,27 +73,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var v5 = vec4<f32>();
         var v6 = vec4<f32>();
         var v7 = vec4<f32>();
-        if SLIDE != 0 {
-            v0 = fetch(line + in_column * in_width, in_column);
-            v1 = fetch(line + (in_column + step) * in_width, in_column + step);
-            v2 = fetch(line + (in_column + 2 * step) * in_width, in_column + 2 * step);
-            v3 = fetch(line + (in_column + 3 * step) * in_width, in_column + 3 * step);
-            v4 = fetch(line + (in_column + 4 * step) * in_width, in_column + 4 * step);
-            v5 = fetch(line + (in_column + 5 * step) * in_width, in_column + 5 * step);
-            v6 = fetch(line + (in_column + 6 * step) * in_width, in_column + 6 * step);
-            v7 = fetch(line + (in_column + 7 * step) * in_width, in_column + 7 * step);
-        }
         for (var kx = first.y; kx < params.kernel.y; kx += params.step.w) {
-            if SLIDE == 0 {
-                v0 = fetch(line + in_column * in_width, in_column);
-                v1 = fetch(line + (in_column + step) * in_width, in_column + step);
-                v2 = fetch(line + (in_column + 2 * step) * in_width, in_column + 2 * step);
-                v3 = fetch(line + (in_column + 3 * step) * in_width, in_column + 3 * step);
-                v4 = fetch(line + (in_column + 4 * step) * in_width, in_column + 4 * step);
-                v5 = fetch(line + (in_column + 5 * step) * in_width, in_column + 5 * step);
-                v6 = fetch(line + (in_column + 6 * step) * in_width, in_column + 6 * step);
-                v7 = fetch(line + (in_column + 7 * step) * in_width, in_column + 7 * step);
+            if !filled {
+                var column = in_column;
+                for (var round = 0u; round < params.rounds; round++) {
+                    v0 = v2;
+                    v1 = v3;
+                    v2 = v4;
+                    v3 = v5;
+                    v4 = v6;
+                    v5 = v7;
+                    v6 = fetch(line + column * in_width, column);
+                    v7 = fetch(line + (column + step) * in_width, column + step);
+                    column += 2 * step;
+                }
             }
+            filled = slide != 0;
             let weight = weight4(w[(ky * params.kernel.y + kx) * width + channel]);
             sum0 += weight * v0;
             sum1 += weight * v1;
@@ -107,54 +99,55 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum6 += weight * v6;
             sum7 += weight * v7;
             in_column += params.delta.y;
-            if SLIDE == 1 {
-                v0 = v1;
-                v1 = v2;
-                v2 = v3;
-                v3 = v4;
-                v4 = v5;
-                v5 = v6;
-                v6 = v7;
-                v7 = fetch(line + (in_column + 7) * in_width, in_column + 7);
-            }
-            if SLIDE == -1 {
-                v7 = v6;
-                v6 = v5;
-                v5 = v4;
-                v4 = v3;
-                v3 = v2;
-                v2 = v1;
-                v1 = v0;
-                v0 = fetch(line + in_column * in_width, in_column);
+            if filled {
+                let column = in_column + select(0, 7, slide == 1);
+                let fresh = fetch(line + column * in_width, column);
+                if slide == 1 {
+                    v0 = v1;
+                    v1 = v2;
+                    v2 = v3;
+                    v3 = v4;
+                    v4 = v5;
+                    v5 = v6;
+                    v6 = v7;
+                    v7 = fresh;
+                } else {
+                    v7 = v6;
+                    v6 = v5;
+                    v5 = v4;
+                    v4 = v3;
+                    v3 = v2;
+                    v2 = v1;
+                    v1 = v0;
+                    v0 = fresh;
+                }
             }
         }
     }
+    var own_bias = vec4<f32>();
+    if params.has_bias == 1u {
+        own_bias = bias[channel];
+    }
     if own < width && pixel.y < params.output.y {
-        let at = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * width;
-        let next = params.phase.w * width;
-        if pixel.z + 0u * params.phase.w < params.output.z {
-            store(at + 0u * next, channel, sum0);
-        }
-        if pixel.z + 1u * params.phase.w < params.output.z {
-            store(at + 1u * next, channel, sum1);
-        }
-        if pixel.z + 2u * params.phase.w < params.output.z {
-            store(at + 2u * next, channel, sum2);
-        }
-        if pixel.z + 3u * params.phase.w < params.output.z {
-            store(at + 3u * next, channel, sum3);
-        }
-        if pixel.z + 4u * params.phase.w < params.output.z {
-            store(at + 4u * next, channel, sum4);
-        }
-        if pixel.z + 5u * params.phase.w < params.output.z {
-            store(at + 5u * next, channel, sum5);
-        }
-        if pixel.z + 6u * params.phase.w < params.output.z {
-            store(at + 6u * next, channel, sum6);
-        }
-        if pixel.z + 7u * params.phase.w < params.output.z {
-            store(at + 7u * next, channel, sum7);
+        var to = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * width + channel;
+        var column = pixel.z;
+        for (var round = 0u; round < params.rounds; round++) {
+            if column < params.output.z {
+                store(to, sum0 + own_bias);
+            }
+            column += params.phase.w;
+            to += params.phase.w * width;
+            if column < params.output.z {
+                store(to, sum1 + own_bias);
+            }
+            column += params.phase.w;
+            to += params.phase.w * width;
+            sum0 = sum2;
+            sum1 = sum3;
+            sum2 = sum4;
+            sum3 = sum5;
+            sum4 = sum6;
+            sum5 = sum7;
         }
     }
 }

@@ -7,23 +7,18 @@
 
 override LANES: u32 = 8u;
 override GROUPED: bool = true;
-override ACTIVATION: u32 = 0u;
-
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<Weight1>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-fn store(at: u32, channel: u32, sum: f32) {
+fn store(to: u32, sum: f32) {
     var v = sum;
-    if params.has_bias == 1u {
-        v += bias[channel];
-    }
     if params.has_residual == 1u {
-        v += residual[at + channel];
+        v += residual[to];
     }
-    y[at + channel] = activate(v, ACTIVATION, params.slope);
+    y[to] = activate(v, params.activation, params.slope);
 }
 
 // The value at `at`, or zero where `column` is outside the picture.
@@ -102,32 +97,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             in_column += params.delta.y;
         }
     }
+    var own_bias = 0.0;
+    if params.has_bias == 1u {
+        own_bias = bias[channel];
+    }
     if own < width && pixel.y < params.output.y {
-        let at = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * width;
-        let next = params.phase.w * width;
-        if pixel.z + 0u * params.phase.w < params.output.z {
-            store(at + 0u * next, channel, sum0);
-        }
-        if pixel.z + 1u * params.phase.w < params.output.z {
-            store(at + 1u * next, channel, sum1);
-        }
-        if pixel.z + 2u * params.phase.w < params.output.z {
-            store(at + 2u * next, channel, sum2);
-        }
-        if pixel.z + 3u * params.phase.w < params.output.z {
-            store(at + 3u * next, channel, sum3);
-        }
-        if pixel.z + 4u * params.phase.w < params.output.z {
-            store(at + 4u * next, channel, sum4);
-        }
-        if pixel.z + 5u * params.phase.w < params.output.z {
-            store(at + 5u * next, channel, sum5);
-        }
-        if pixel.z + 6u * params.phase.w < params.output.z {
-            store(at + 6u * next, channel, sum6);
-        }
-        if pixel.z + 7u * params.phase.w < params.output.z {
-            store(at + 7u * next, channel, sum7);
+        var to = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * width + channel;
+        var column = pixel.z;
+        // Four rounds of two pixels: see gather_subgroup.wgsl.
+        for (var round = 0u; round < params.rounds; round++) {
+            if column < params.output.z {
+                store(to, sum0 + own_bias);
+            }
+            column += params.phase.w;
+            to += params.phase.w * width;
+            if column < params.output.z {
+                store(to, sum1 + own_bias);
+            }
+            column += params.phase.w;
+            to += params.phase.w * width;
+            sum0 = sum2;
+            sum1 = sum3;
+            sum2 = sum4;
+            sum3 = sum5;
+            sum4 = sum6;
+            sum5 = sum7;
         }
     }
 }

@@ -7,8 +7,6 @@
 // are guarded here. One f32 accumulator for each element, taps in order, channels innermost.
 
 override LANES: u32 = 8u;
-override ACTIVATION: u32 = 0u;
-
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<Weight4>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
@@ -31,7 +29,7 @@ fn store(m: u32, pixel: vec3<u32>, column: u32, sum: vec4<f32>) {
         if params.has_residual == 1u {
             v += residual[at];
         }
-        y[at] = activate4(v, ACTIVATION, params.slope);
+        y[at] = activate4(v, params.activation, params.slope);
     }
 }
 

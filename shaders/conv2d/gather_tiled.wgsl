@@ -7,8 +7,6 @@
 // (ceil(pixels / 64), groups * blocks of 64 channels, phases); loads outside give zeros, stores are guarded.
 // One f32 accumulator for each element, taps in order, channels innermost.
 
-override ACTIVATION: u32 = 0u;
-
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<Weight1>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -34,7 +32,7 @@ fn store(m: u32, pixel: vec3<u32>, of_group: u32, column: u32, sums: vec4<f32>) 
             if params.has_residual == 1u {
                 v += residual[first + co];
             }
-            y[first + co] = activate(v, ACTIVATION, params.slope);
+            y[first + co] = activate(v, params.activation, params.slope);
         }
     }
 }

@@ -3,7 +3,7 @@
 //
 // For software devices with subgroups of at least eight (see gather_subgroup.wgsl): input channels of a group in fours, output
 // channels in pairs. A workgroup of eight invocations makes 16 input channels by 16 output channels of one tap, each
-// invocation a pair of output channels. Per step of eight anchors of a row the lanes fetch the 16 channels of `rows` between them
+// invocation a pair of output channels. Per step of four anchors of a row the lanes fetch the 16 channels of `rows` between them
 // and hand them round by broadcast. The grid is (groups * blocks of 16 output channels, taps * ceil(input
 // channels of a group / 16), parts); tails are guarded here. f32 sums, anchors in order.
 
@@ -69,104 +69,70 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // Modulo 2^32: anchor 0 may lie before the picture, `first` does not.
         let rows_at = u32(row_start) * row_quads + channel;
         let columns_at = u32(column_start) * column_pairs + column;
-        for (var a = first; a < end; a += 8u) {
+        for (var a = first; a < end; a += 4u) {
             let last = end - 1u;
             let mine = a + lane / 4u;
-            let u0 = select(vec4<f32>(), rows[rows_at + min(mine + 0u, last) * row_step], mine + 0u < end);
+            let u0 = select(vec4<f32>(), rows[rows_at + min(mine, last) * row_step], mine < end);
             let u1 = select(vec4<f32>(), rows[rows_at + min(mine + 2u, last) * row_step], mine + 2u < end);
-            let u2 = select(vec4<f32>(), rows[rows_at + min(mine + 4u, last) * row_step], mine + 4u < end);
-            let u3 = select(vec4<f32>(), rows[rows_at + min(mine + 6u, last) * row_step], mine + 6u < end);
-            let v0 = columns[columns_at + min(a + 0u, last) * column_step];
+            let v0 = columns[columns_at + a * column_step];
             let v1 = columns[columns_at + min(a + 1u, last) * column_step];
             let v2 = columns[columns_at + min(a + 2u, last) * column_step];
             let v3 = columns[columns_at + min(a + 3u, last) * column_step];
-            let v4 = columns[columns_at + min(a + 4u, last) * column_step];
-            let v5 = columns[columns_at + min(a + 5u, last) * column_step];
-            let v6 = columns[columns_at + min(a + 6u, last) * column_step];
-            let v7 = columns[columns_at + min(a + 7u, last) * column_step];
             let b00 = subgroupBroadcast(u0, 0u);
             let b01 = subgroupBroadcast(u0, 4u);
             let b02 = subgroupBroadcast(u1, 0u);
             let b03 = subgroupBroadcast(u1, 4u);
-            let b04 = subgroupBroadcast(u2, 0u);
-            let b05 = subgroupBroadcast(u2, 4u);
-            let b06 = subgroupBroadcast(u3, 0u);
-            let b07 = subgroupBroadcast(u3, 4u);
-            sum0 += b00.x * v0 + b01.x * v1 + b02.x * v2 + b03.x * v3
-                + b04.x * v4 + b05.x * v5 + b06.x * v6 + b07.x * v7;
-            sum1 += b00.y * v0 + b01.y * v1 + b02.y * v2 + b03.y * v3
-                + b04.y * v4 + b05.y * v5 + b06.y * v6 + b07.y * v7;
-            sum2 += b00.z * v0 + b01.z * v1 + b02.z * v2 + b03.z * v3
-                + b04.z * v4 + b05.z * v5 + b06.z * v6 + b07.z * v7;
-            sum3 += b00.w * v0 + b01.w * v1 + b02.w * v2 + b03.w * v3
-                + b04.w * v4 + b05.w * v5 + b06.w * v6 + b07.w * v7;
+            sum0 += b00.x * v0 + b01.x * v1 + b02.x * v2 + b03.x * v3;
+            sum1 += b00.y * v0 + b01.y * v1 + b02.y * v2 + b03.y * v3;
+            sum2 += b00.z * v0 + b01.z * v1 + b02.z * v2 + b03.z * v3;
+            sum3 += b00.w * v0 + b01.w * v1 + b02.w * v2 + b03.w * v3;
             let b10 = subgroupBroadcast(u0, 1u);
             let b11 = subgroupBroadcast(u0, 5u);
             let b12 = subgroupBroadcast(u1, 1u);
             let b13 = subgroupBroadcast(u1, 5u);
-            let b14 = subgroupBroadcast(u2, 1u);
-            let b15 = subgroupBroadcast(u2, 5u);
-            let b16 = subgroupBroadcast(u3, 1u);
-            let b17 = subgroupBroadcast(u3, 5u);
-            sum4 += b10.x * v0 + b11.x * v1 + b12.x * v2 + b13.x * v3
-                + b14.x * v4 + b15.x * v5 + b16.x * v6 + b17.x * v7;
-            sum5 += b10.y * v0 + b11.y * v1 + b12.y * v2 + b13.y * v3
-                + b14.y * v4 + b15.y * v5 + b16.y * v6 + b17.y * v7;
-            sum6 += b10.z * v0 + b11.z * v1 + b12.z * v2 + b13.z * v3
-                + b14.z * v4 + b15.z * v5 + b16.z * v6 + b17.z * v7;
-            sum7 += b10.w * v0 + b11.w * v1 + b12.w * v2 + b13.w * v3
-                + b14.w * v4 + b15.w * v5 + b16.w * v6 + b17.w * v7;
+            sum4 += b10.x * v0 + b11.x * v1 + b12.x * v2 + b13.x * v3;
+            sum5 += b10.y * v0 + b11.y * v1 + b12.y * v2 + b13.y * v3;
+            sum6 += b10.z * v0 + b11.z * v1 + b12.z * v2 + b13.z * v3;
+            sum7 += b10.w * v0 + b11.w * v1 + b12.w * v2 + b13.w * v3;
             let b20 = subgroupBroadcast(u0, 2u);
             let b21 = subgroupBroadcast(u0, 6u);
             let b22 = subgroupBroadcast(u1, 2u);
             let b23 = subgroupBroadcast(u1, 6u);
-            let b24 = subgroupBroadcast(u2, 2u);
-            let b25 = subgroupBroadcast(u2, 6u);
-            let b26 = subgroupBroadcast(u3, 2u);
-            let b27 = subgroupBroadcast(u3, 6u);
-            sum8 += b20.x * v0 + b21.x * v1 + b22.x * v2 + b23.x * v3
-                + b24.x * v4 + b25.x * v5 + b26.x * v6 + b27.x * v7;
-            sum9 += b20.y * v0 + b21.y * v1 + b22.y * v2 + b23.y * v3
-                + b24.y * v4 + b25.y * v5 + b26.y * v6 + b27.y * v7;
-            sum10 += b20.z * v0 + b21.z * v1 + b22.z * v2 + b23.z * v3
-                + b24.z * v4 + b25.z * v5 + b26.z * v6 + b27.z * v7;
-            sum11 += b20.w * v0 + b21.w * v1 + b22.w * v2 + b23.w * v3
-                + b24.w * v4 + b25.w * v5 + b26.w * v6 + b27.w * v7;
+            sum8 += b20.x * v0 + b21.x * v1 + b22.x * v2 + b23.x * v3;
+            sum9 += b20.y * v0 + b21.y * v1 + b22.y * v2 + b23.y * v3;
+            sum10 += b20.z * v0 + b21.z * v1 + b22.z * v2 + b23.z * v3;
+            sum11 += b20.w * v0 + b21.w * v1 + b22.w * v2 + b23.w * v3;
             let b30 = subgroupBroadcast(u0, 3u);
             let b31 = subgroupBroadcast(u0, 7u);
             let b32 = subgroupBroadcast(u1, 3u);
             let b33 = subgroupBroadcast(u1, 7u);
-            let b34 = subgroupBroadcast(u2, 3u);
-            let b35 = subgroupBroadcast(u2, 7u);
-            let b36 = subgroupBroadcast(u3, 3u);
-            let b37 = subgroupBroadcast(u3, 7u);
-            sum12 += b30.x * v0 + b31.x * v1 + b32.x * v2 + b33.x * v3
-                + b34.x * v4 + b35.x * v5 + b36.x * v6 + b37.x * v7;
-            sum13 += b30.y * v0 + b31.y * v1 + b32.y * v2 + b33.y * v3
-                + b34.y * v4 + b35.y * v5 + b36.y * v6 + b37.y * v7;
-            sum14 += b30.z * v0 + b31.z * v1 + b32.z * v2 + b33.z * v3
-                + b34.z * v4 + b35.z * v5 + b36.z * v6 + b37.z * v7;
-            sum15 += b30.w * v0 + b31.w * v1 + b32.w * v2 + b33.w * v3
-                + b34.w * v4 + b35.w * v5 + b36.w * v6 + b37.w * v7;
+            sum12 += b30.x * v0 + b31.x * v1 + b32.x * v2 + b33.x * v3;
+            sum13 += b30.y * v0 + b31.y * v1 + b32.y * v2 + b33.y * v3;
+            sum14 += b30.z * v0 + b31.z * v1 + b32.z * v2 + b33.z * v3;
+            sum15 += b30.w * v0 + b31.w * v1 + b32.w * v2 + b33.w * v3;
         }
     }
     if pair < pairs {
         let at = g.z * (params.size / 2u) + tap * params.kernel.z * column_pairs + column;
-        store(i, at, sum0);
-        store(i + 1u, at, sum1);
-        store(i + 2u, at, sum2);
-        store(i + 3u, at, sum3);
-        store(i + 4u, at, sum4);
-        store(i + 5u, at, sum5);
-        store(i + 6u, at, sum6);
-        store(i + 7u, at, sum7);
-        store(i + 8u, at, sum8);
-        store(i + 9u, at, sum9);
-        store(i + 10u, at, sum10);
-        store(i + 11u, at, sum11);
-        store(i + 12u, at, sum12);
-        store(i + 13u, at, sum13);
-        store(i + 14u, at, sum14);
-        store(i + 15u, at, sum15);
+        var own = i;
+        for (var round = 0u; round < params.rounds; round++) {
+            store(own, at, sum0);
+            store(own + 1u, at, sum1);
+            own += 2u;
+            sum0 = sum2;
+            sum1 = sum3;
+            sum2 = sum4;
+            sum3 = sum5;
+            sum4 = sum6;
+            sum5 = sum7;
+            sum6 = sum8;
+            sum7 = sum9;
+            sum8 = sum10;
+            sum9 = sum11;
+            sum10 = sum12;
+            sum11 = sum13;
+            sum12 = sum14;
+            sum13 = sum15;
+        }
     }
 }

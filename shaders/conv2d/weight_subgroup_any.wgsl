@@ -3,11 +3,9 @@
 //
 // The subgroup kernel (see weight_subgroup.wgsl) for any number of channels. A workgroup of eight invocations makes 16 rows of the
 // product by 16 output channels, each invocation two output channels. Rows are pairs (tap, input channel), or, where
-// `columns` moves with the tap, the input channels of one tap. Per step of eight anchors lane l fetches rows l and l + 8 and hands them
+// `columns` moves with the tap, the input channels of one tap. Per step of four anchors lane l fetches rows l and l + 8 and hands them
 // round by broadcast. The grid is (groups * blocks of 16 output channels, tiles of 16 rows, parts); tails are guarded here.
 // f32 sums, anchors in order.
-
-override MOVING_COLUMNS: bool = false;
 
 @group(0) @binding(1) var<storage, read> rows: array<f32>;
 @group(0) @binding(2) var<storage, read> columns: array<f32>;
@@ -55,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let to = of_group * params.kernel.w + min(local, vec2<u32>(params.kernel.w - 1u));
     var first_row = g.y * 16u;
     var end_row = params.kernel.x * params.kernel.y * params.kernel.z;
-    if MOVING_COLUMNS {
+    if params.columns_y.w == 1 {
         let tiles = (params.kernel.z + 15u) / 16u;
         first_row = g.y / tiles * params.kernel.z + g.y % tiles * 16u;
         end_row = (g.y / tiles + 1u) * params.kernel.z;
@@ -91,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let column_start = i32((n * params.columns.y + u32(at_columns)) * params.columns.z) + position(params.columns_x, 0u, k.y);
         let near = source(first_row + lane, end_row, of_group, r);
         let far = source(first_row + lane + 8u, end_row, of_group, r);
-        for (var a = first; a < end; a += 8u) {
+        for (var a = first; a < end; a += 4u) {
             let u0 = fetch(near, a + 0u, end);
             let o0 = fetch(far, a + 0u, end);
             let u1 = fetch(near, a + 1u, end);
@@ -100,14 +98,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let o2 = fetch(far, a + 2u, end);
             let u3 = fetch(near, a + 3u, end);
             let o3 = fetch(far, a + 3u, end);
-            let u4 = fetch(near, a + 4u, end);
-            let o4 = fetch(far, a + 4u, end);
-            let u5 = fetch(near, a + 5u, end);
-            let o5 = fetch(far, a + 5u, end);
-            let u6 = fetch(near, a + 6u, end);
-            let o6 = fetch(far, a + 6u, end);
-            let u7 = fetch(near, a + 7u, end);
-            let o7 = fetch(far, a + 7u, end);
             let c0 = u32(column_start + i32(min(a + 0u, end - 1u)) * params.columns_x.x) * params.columns.w;
             let v0 = vec2<f32>(columns[c0 + to.x], columns[c0 + to.y]);
             let c1 = u32(column_start + i32(min(a + 1u, end - 1u)) * params.columns_x.x) * params.columns.w;
@@ -116,63 +106,43 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let v2 = vec2<f32>(columns[c2 + to.x], columns[c2 + to.y]);
             let c3 = u32(column_start + i32(min(a + 3u, end - 1u)) * params.columns_x.x) * params.columns.w;
             let v3 = vec2<f32>(columns[c3 + to.x], columns[c3 + to.y]);
-            let c4 = u32(column_start + i32(min(a + 4u, end - 1u)) * params.columns_x.x) * params.columns.w;
-            let v4 = vec2<f32>(columns[c4 + to.x], columns[c4 + to.y]);
-            let c5 = u32(column_start + i32(min(a + 5u, end - 1u)) * params.columns_x.x) * params.columns.w;
-            let v5 = vec2<f32>(columns[c5 + to.x], columns[c5 + to.y]);
-            let c6 = u32(column_start + i32(min(a + 6u, end - 1u)) * params.columns_x.x) * params.columns.w;
-            let v6 = vec2<f32>(columns[c6 + to.x], columns[c6 + to.y]);
-            let c7 = u32(column_start + i32(min(a + 7u, end - 1u)) * params.columns_x.x) * params.columns.w;
-            let v7 = vec2<f32>(columns[c7 + to.x], columns[c7 + to.y]);
-            sum0 += subgroupBroadcast(u0, 0u) * v0 + subgroupBroadcast(u1, 0u) * v1 + subgroupBroadcast(u2, 0u) * v2 + subgroupBroadcast(u3, 0u) * v3
-                + subgroupBroadcast(u4, 0u) * v4 + subgroupBroadcast(u5, 0u) * v5 + subgroupBroadcast(u6, 0u) * v6 + subgroupBroadcast(u7, 0u) * v7;
-            sum1 += subgroupBroadcast(u0, 1u) * v0 + subgroupBroadcast(u1, 1u) * v1 + subgroupBroadcast(u2, 1u) * v2 + subgroupBroadcast(u3, 1u) * v3
-                + subgroupBroadcast(u4, 1u) * v4 + subgroupBroadcast(u5, 1u) * v5 + subgroupBroadcast(u6, 1u) * v6 + subgroupBroadcast(u7, 1u) * v7;
-            sum2 += subgroupBroadcast(u0, 2u) * v0 + subgroupBroadcast(u1, 2u) * v1 + subgroupBroadcast(u2, 2u) * v2 + subgroupBroadcast(u3, 2u) * v3
-                + subgroupBroadcast(u4, 2u) * v4 + subgroupBroadcast(u5, 2u) * v5 + subgroupBroadcast(u6, 2u) * v6 + subgroupBroadcast(u7, 2u) * v7;
-            sum3 += subgroupBroadcast(u0, 3u) * v0 + subgroupBroadcast(u1, 3u) * v1 + subgroupBroadcast(u2, 3u) * v2 + subgroupBroadcast(u3, 3u) * v3
-                + subgroupBroadcast(u4, 3u) * v4 + subgroupBroadcast(u5, 3u) * v5 + subgroupBroadcast(u6, 3u) * v6 + subgroupBroadcast(u7, 3u) * v7;
-            sum4 += subgroupBroadcast(u0, 4u) * v0 + subgroupBroadcast(u1, 4u) * v1 + subgroupBroadcast(u2, 4u) * v2 + subgroupBroadcast(u3, 4u) * v3
-                + subgroupBroadcast(u4, 4u) * v4 + subgroupBroadcast(u5, 4u) * v5 + subgroupBroadcast(u6, 4u) * v6 + subgroupBroadcast(u7, 4u) * v7;
-            sum5 += subgroupBroadcast(u0, 5u) * v0 + subgroupBroadcast(u1, 5u) * v1 + subgroupBroadcast(u2, 5u) * v2 + subgroupBroadcast(u3, 5u) * v3
-                + subgroupBroadcast(u4, 5u) * v4 + subgroupBroadcast(u5, 5u) * v5 + subgroupBroadcast(u6, 5u) * v6 + subgroupBroadcast(u7, 5u) * v7;
-            sum6 += subgroupBroadcast(u0, 6u) * v0 + subgroupBroadcast(u1, 6u) * v1 + subgroupBroadcast(u2, 6u) * v2 + subgroupBroadcast(u3, 6u) * v3
-                + subgroupBroadcast(u4, 6u) * v4 + subgroupBroadcast(u5, 6u) * v5 + subgroupBroadcast(u6, 6u) * v6 + subgroupBroadcast(u7, 6u) * v7;
-            sum7 += subgroupBroadcast(u0, 7u) * v0 + subgroupBroadcast(u1, 7u) * v1 + subgroupBroadcast(u2, 7u) * v2 + subgroupBroadcast(u3, 7u) * v3
-                + subgroupBroadcast(u4, 7u) * v4 + subgroupBroadcast(u5, 7u) * v5 + subgroupBroadcast(u6, 7u) * v6 + subgroupBroadcast(u7, 7u) * v7;
-            sum8 += subgroupBroadcast(o0, 0u) * v0 + subgroupBroadcast(o1, 0u) * v1 + subgroupBroadcast(o2, 0u) * v2 + subgroupBroadcast(o3, 0u) * v3
-                + subgroupBroadcast(o4, 0u) * v4 + subgroupBroadcast(o5, 0u) * v5 + subgroupBroadcast(o6, 0u) * v6 + subgroupBroadcast(o7, 0u) * v7;
-            sum9 += subgroupBroadcast(o0, 1u) * v0 + subgroupBroadcast(o1, 1u) * v1 + subgroupBroadcast(o2, 1u) * v2 + subgroupBroadcast(o3, 1u) * v3
-                + subgroupBroadcast(o4, 1u) * v4 + subgroupBroadcast(o5, 1u) * v5 + subgroupBroadcast(o6, 1u) * v6 + subgroupBroadcast(o7, 1u) * v7;
-            sum10 += subgroupBroadcast(o0, 2u) * v0 + subgroupBroadcast(o1, 2u) * v1 + subgroupBroadcast(o2, 2u) * v2 + subgroupBroadcast(o3, 2u) * v3
-                + subgroupBroadcast(o4, 2u) * v4 + subgroupBroadcast(o5, 2u) * v5 + subgroupBroadcast(o6, 2u) * v6 + subgroupBroadcast(o7, 2u) * v7;
-            sum11 += subgroupBroadcast(o0, 3u) * v0 + subgroupBroadcast(o1, 3u) * v1 + subgroupBroadcast(o2, 3u) * v2 + subgroupBroadcast(o3, 3u) * v3
-                + subgroupBroadcast(o4, 3u) * v4 + subgroupBroadcast(o5, 3u) * v5 + subgroupBroadcast(o6, 3u) * v6 + subgroupBroadcast(o7, 3u) * v7;
-            sum12 += subgroupBroadcast(o0, 4u) * v0 + subgroupBroadcast(o1, 4u) * v1 + subgroupBroadcast(o2, 4u) * v2 + subgroupBroadcast(o3, 4u) * v3
-                + subgroupBroadcast(o4, 4u) * v4 + subgroupBroadcast(o5, 4u) * v5 + subgroupBroadcast(o6, 4u) * v6 + subgroupBroadcast(o7, 4u) * v7;
-            sum13 += subgroupBroadcast(o0, 5u) * v0 + subgroupBroadcast(o1, 5u) * v1 + subgroupBroadcast(o2, 5u) * v2 + subgroupBroadcast(o3, 5u) * v3
-                + subgroupBroadcast(o4, 5u) * v4 + subgroupBroadcast(o5, 5u) * v5 + subgroupBroadcast(o6, 5u) * v6 + subgroupBroadcast(o7, 5u) * v7;
-            sum14 += subgroupBroadcast(o0, 6u) * v0 + subgroupBroadcast(o1, 6u) * v1 + subgroupBroadcast(o2, 6u) * v2 + subgroupBroadcast(o3, 6u) * v3
-                + subgroupBroadcast(o4, 6u) * v4 + subgroupBroadcast(o5, 6u) * v5 + subgroupBroadcast(o6, 6u) * v6 + subgroupBroadcast(o7, 6u) * v7;
-            sum15 += subgroupBroadcast(o0, 7u) * v0 + subgroupBroadcast(o1, 7u) * v1 + subgroupBroadcast(o2, 7u) * v2 + subgroupBroadcast(o3, 7u) * v3
-                + subgroupBroadcast(o4, 7u) * v4 + subgroupBroadcast(o5, 7u) * v5 + subgroupBroadcast(o6, 7u) * v6 + subgroupBroadcast(o7, 7u) * v7;
+            sum0 += subgroupBroadcast(u0, 0u) * v0 + subgroupBroadcast(u1, 0u) * v1 + subgroupBroadcast(u2, 0u) * v2 + subgroupBroadcast(u3, 0u) * v3;
+            sum1 += subgroupBroadcast(u0, 1u) * v0 + subgroupBroadcast(u1, 1u) * v1 + subgroupBroadcast(u2, 1u) * v2 + subgroupBroadcast(u3, 1u) * v3;
+            sum2 += subgroupBroadcast(u0, 2u) * v0 + subgroupBroadcast(u1, 2u) * v1 + subgroupBroadcast(u2, 2u) * v2 + subgroupBroadcast(u3, 2u) * v3;
+            sum3 += subgroupBroadcast(u0, 3u) * v0 + subgroupBroadcast(u1, 3u) * v1 + subgroupBroadcast(u2, 3u) * v2 + subgroupBroadcast(u3, 3u) * v3;
+            sum4 += subgroupBroadcast(u0, 4u) * v0 + subgroupBroadcast(u1, 4u) * v1 + subgroupBroadcast(u2, 4u) * v2 + subgroupBroadcast(u3, 4u) * v3;
+            sum5 += subgroupBroadcast(u0, 5u) * v0 + subgroupBroadcast(u1, 5u) * v1 + subgroupBroadcast(u2, 5u) * v2 + subgroupBroadcast(u3, 5u) * v3;
+            sum6 += subgroupBroadcast(u0, 6u) * v0 + subgroupBroadcast(u1, 6u) * v1 + subgroupBroadcast(u2, 6u) * v2 + subgroupBroadcast(u3, 6u) * v3;
+            sum7 += subgroupBroadcast(u0, 7u) * v0 + subgroupBroadcast(u1, 7u) * v1 + subgroupBroadcast(u2, 7u) * v2 + subgroupBroadcast(u3, 7u) * v3;
+            sum8 += subgroupBroadcast(o0, 0u) * v0 + subgroupBroadcast(o1, 0u) * v1 + subgroupBroadcast(o2, 0u) * v2 + subgroupBroadcast(o3, 0u) * v3;
+            sum9 += subgroupBroadcast(o0, 1u) * v0 + subgroupBroadcast(o1, 1u) * v1 + subgroupBroadcast(o2, 1u) * v2 + subgroupBroadcast(o3, 1u) * v3;
+            sum10 += subgroupBroadcast(o0, 2u) * v0 + subgroupBroadcast(o1, 2u) * v1 + subgroupBroadcast(o2, 2u) * v2 + subgroupBroadcast(o3, 2u) * v3;
+            sum11 += subgroupBroadcast(o0, 3u) * v0 + subgroupBroadcast(o1, 3u) * v1 + subgroupBroadcast(o2, 3u) * v2 + subgroupBroadcast(o3, 3u) * v3;
+            sum12 += subgroupBroadcast(o0, 4u) * v0 + subgroupBroadcast(o1, 4u) * v1 + subgroupBroadcast(o2, 4u) * v2 + subgroupBroadcast(o3, 4u) * v3;
+            sum13 += subgroupBroadcast(o0, 5u) * v0 + subgroupBroadcast(o1, 5u) * v1 + subgroupBroadcast(o2, 5u) * v2 + subgroupBroadcast(o3, 5u) * v3;
+            sum14 += subgroupBroadcast(o0, 6u) * v0 + subgroupBroadcast(o1, 6u) * v1 + subgroupBroadcast(o2, 6u) * v2 + subgroupBroadcast(o3, 6u) * v3;
+            sum15 += subgroupBroadcast(o0, 7u) * v0 + subgroupBroadcast(o1, 7u) * v1 + subgroupBroadcast(o2, 7u) * v2 + subgroupBroadcast(o3, 7u) * v3;
         }
     }
     let at = g.z * params.size;
-    store(first_row + 0u, end_row, at, to, here, sum0);
-    store(first_row + 1u, end_row, at, to, here, sum1);
-    store(first_row + 2u, end_row, at, to, here, sum2);
-    store(first_row + 3u, end_row, at, to, here, sum3);
-    store(first_row + 4u, end_row, at, to, here, sum4);
-    store(first_row + 5u, end_row, at, to, here, sum5);
-    store(first_row + 6u, end_row, at, to, here, sum6);
-    store(first_row + 7u, end_row, at, to, here, sum7);
-    store(first_row + 8u, end_row, at, to, here, sum8);
-    store(first_row + 9u, end_row, at, to, here, sum9);
-    store(first_row + 10u, end_row, at, to, here, sum10);
-    store(first_row + 11u, end_row, at, to, here, sum11);
-    store(first_row + 12u, end_row, at, to, here, sum12);
-    store(first_row + 13u, end_row, at, to, here, sum13);
-    store(first_row + 14u, end_row, at, to, here, sum14);
-    store(first_row + 15u, end_row, at, to, here, sum15);
+    var own_row = first_row;
+    for (var round = 0u; round < params.rounds; round++) {
+        store(own_row, end_row, at, to, here, sum0);
+        store(own_row + 1u, end_row, at, to, here, sum1);
+        own_row += 2u;
+        sum0 = sum2;
+        sum1 = sum3;
+        sum2 = sum4;
+        sum3 = sum5;
+        sum4 = sum6;
+        sum5 = sum7;
+        sum6 = sum8;
+        sum7 = sum9;
+        sum8 = sum10;
+        sum9 = sum11;
+        sum10 = sum12;
+        sum11 = sum13;
+        sum12 = sum14;
+        sum13 = sum15;
+    }
 }

@@ -127,7 +127,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     lanes[lane] = sum;
     workgroupBarrier();
-    for (var half = 128u; half > 0u; half >>= 1u) {
+    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
         if lane < half {
             lanes[lane] += lanes[lane + half];
         }

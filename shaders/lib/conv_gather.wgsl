@@ -13,15 +13,15 @@ struct Params {
     phase: vec4<u32>,   // pixel rows and columns of a phase, up in y and x
     step: vec4<u32>,    // down in y and x, kstep in y and x
     base: vec4<i32>,    // base in y and x, tap in y and x
-    delta: vec4<i32>,   // delta in y and x, 0, 0
+    delta: vec4<i32>,   // delta in y and x, how far a tap moves the input of a pixel towards its neighbour's (0: not by one), 0
     slope: f32,         // of the activation
     has_bias: u32,
     has_residual: u32,
     pixels: u32,        // of a phase, all pictures together
     blocks: u32,        // workgroups along the output channels of a group
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
+    activation: u32,    // code of the activation
+    rounds: u32,        // in which a kernel stores its tile: a number that compilers cannot see, so that they do not unroll
+    flat: u32,          // 1: the taps of a kernel row are one run of memory
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -13,12 +13,12 @@ struct Params {
     anchors: vec4<u32>,    // n, h, w of the anchors, rows of anchors in a part
     rows_y: vec4<i32>,     // step, base, tap, 0
     rows_x: vec4<i32>,
-    columns_y: vec4<i32>,
+    columns_y: vec4<i32>,  // fourth: 1 where columns is what moves
     columns_x: vec4<i32>,
     groups: u32,
     blocks: u32,           // workgroups along the output channels
     size: u32,             // elements of grad_w
-    pad: u32,
+    rounds: u32,           // in which a kernel stores its tile: a number that compilers cannot see, so that they do not unroll
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -77,12 +77,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let words = (last - first) / 32u + 1u;
     for (var word = band; word < words; word++) {
         var bits = vec4<u32>(0u);
-        for (var part = 0u; part < 4u; part++) {
-            let j = first + word * 32u + part * 8u + lane;
+        let begin = first + word * 32u;
+        let end = min(begin + 32u, last + 1u);
+        for (var next = begin; next < end; next += 8u) {
+            let j = next + lane;
             let tag = tags[base + min(j, last)];
             // Boxes behind the last are empty and overlap nothing.
             let box = select(vec4<f32>(0.0), sorted[base + min(j, last)], j <= last);
-            let bit = part * 8u;
+            let bit = next - begin;
             bits |= hits(own, subgroupBroadcast(box, 0u), subgroupBroadcast(tag.area, 0u), subgroupBroadcast(tag.group, 0u)) << vec4<u32>(bit + 0u);
             bits |= hits(own, subgroupBroadcast(box, 1u), subgroupBroadcast(tag.area, 1u), subgroupBroadcast(tag.group, 1u)) << vec4<u32>(bit + 1u);
             bits |= hits(own, subgroupBroadcast(box, 2u), subgroupBroadcast(tag.area, 2u), subgroupBroadcast(tag.group, 2u)) << vec4<u32>(bit + 2u);

@@ -36,22 +36,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let length = min(before.scored - first, BLOCK);
     let start = lane * 32u;
     var own = 0xffffffffu;
-    for (var t = 0u; t < 32u; t++) {
-        if start + t < length {
-            if flags[row * params.k + first + start + t] == 0u {
-                own &= ~(1u << t);
-            }
+    let end = min(start + 32u, length);
+    for (var i = start; i < end; i++) {
+        if flags[row * params.k + first + i] == 0u {
+            own &= ~(1u << (i - start));
         }
     }
     // Words behind the last box that is still open, often all of them, need no look.
     removed[lane] = own;
     workgroupBarrier();
     if lane == 0u {
-        var end = WORDS;
-        while end > 0u && removed[max(end, 1u) - 1u] == 0xffffffffu {
-            end--;
+        var last = (length + 31u) / 32u;
+        while last > 0u && removed[max(last, 1u) - 1u] == 0xffffffffu {
+            last--;
         }
-        open_words = end;
+        open_words = last;
     }
     let words = workgroupUniformLoad(&open_words);
     if words == 0u {
@@ -69,17 +68,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         diagonal[lane] = matrix[base + (word * 32u + lane) * WORDS + word];
         workgroupBarrier();
         var alive = ~removed[word];
-        for (var t = 0u; t < 32u; t++) {
-            let rest = alive & ~diagonal[t];
-            alive = select(alive, rest, ((alive >> t) & 1u) == 1u);
+        for (var left = alive; left != 0u;) {
+            let t = firstTrailingBit(left);
+            alive &= ~diagonal[t];
+            left = alive & (0xfffffffeu << t);
         }
         if lane == word {
             own = ~alive;
         }
         if lane > word {
-            for (var t = 0u; t < 32u; t++) {
-                let bits = matrix[base + (word * 32u + t) * WORDS + lane];
-                own |= select(0u, bits, ((alive >> t) & 1u) == 1u);
+            for (var left = alive; left != 0u; left &= left - 1u) {
+                own |= matrix[base + (word * 32u + firstTrailingBit(left)) * WORDS + lane];
             }
         }
         workgroupBarrier();
@@ -88,21 +87,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     var rank = 0u;
     var all = 0u;
-    for (var word = 0u; word < WORDS; word++) {
-        let count = countOneBits(~removed[word]);
+    for (var word = 0u; word < words; word++) {
+        // Not removed[word]: Mesa would take the array's length for a bound and unroll.
+        let count = countOneBits(~removed[min(word, WORDS - 1u)]);
         rank += select(0u, count, word < lane);
         all += count;
     }
     let room = params.max_out - before.kept;
-    for (var t = 0u; t < 32u; t++) {
-        if ((own >> t) & 1u) == 0u {
-            if rank < room {
-                let place = first + start + t;
-                keep[row * params.max_out + before.kept + rank] = i32(pairs[row * params.k + place].y);
-                fresh[row * BLOCK + rank] = place;
-            }
-            rank++;
+    for (var left = ~own; left != 0u; left &= left - 1u) {
+        if rank < room {
+            let place = first + start + firstTrailingBit(left);
+            keep[row * params.max_out + before.kept + rank] = i32(pairs[row * params.k + place].y);
+            fresh[row * BLOCK + rank] = place;
         }
+        rank++;
     }
     if lane == 0u {
         let added = min(all, room);

@@ -19,15 +19,13 @@ var<workgroup> lanes: array<u32, 256>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let g = group.x + params.origin.x;
     var count = 0u;
-    for (var k = 0u; k < 16u; k++) {
-        let i = g * 4096u + k * 256u + lane;
-        if i < params.n {
-            count += select(0u, 1u, (x[i] & 0x7f800000u) == 0x7f800000u);
-        }
+    let end = min((g + 1u) * 4096u, params.n);
+    for (var i = g * 4096u + lane; i < end; i += 256u) {
+        count += select(0u, 1u, (x[i] & 0x7f800000u) == 0x7f800000u);
     }
     lanes[lane] = count;
     workgroupBarrier();
-    for (var half = 128u; half > 0u; half >>= 1u) {
+    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
         if lane < half {
             lanes[lane] += lanes[lane + half];
         }

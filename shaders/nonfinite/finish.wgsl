@@ -22,7 +22,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     lanes[lane] = sum;
     workgroupBarrier();
-    for (var half = 128u; half > 0u; half >>= 1u) {
+    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
         if lane < half {
             lanes[lane] += lanes[lane + half];
         }

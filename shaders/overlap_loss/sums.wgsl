@@ -31,25 +31,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let chunk = group.x + params.origin.x;
     let row = group.y + params.origin.y;
     var sum = vec4<f32>(0.0);
-    for (var k = 0u; k < 16u; k++) {
-        let j = chunk * 4096u + k * 256u + lane;
-        if j < params.row {
-            let i = row * params.row + j;
-            let t = truth[i];
-            let p = sigmoid(x[i]);
-            var entropy = 0.0;
-            if params.kind == 2u {
-                entropy = (1.0 - t) * softplus(x[i]) + t * softplus(-x[i]);
-                if params.weight_div > 0u {
-                    entropy *= weight[i / params.weight_div];
-                }
+    let end = min((chunk + 1u) * 4096u, params.row);
+    for (var j = chunk * 4096u + lane; j < end; j += 256u) {
+        let i = row * params.row + j;
+        let t = truth[i];
+        let p = sigmoid(x[i]);
+        var entropy = 0.0;
+        if params.kind == 2u {
+            entropy = (1.0 - t) * softplus(x[i]) + t * softplus(-x[i]);
+            if params.weight_div > 0u {
+                entropy *= weight[i / params.weight_div];
             }
-            sum += vec4<f32>(p * t, p, t, entropy);
         }
+        sum += vec4<f32>(p * t, p, t, entropy);
     }
     lanes[lane] = sum;
     workgroupBarrier();
-    for (var half = 128u; half > 0u; half >>= 1u) {
+    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
         if lane < half {
             lanes[lane] += lanes[lane + half];
         }

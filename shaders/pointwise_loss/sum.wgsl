@@ -42,11 +42,9 @@ fn positive_of(i: u32) -> f32 {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let g = group.x + params.origin.x;
     var sum = 0.0;
-    for (var k = 0u; k < 16u; k++) {
-        let i = g * 4096u + k * 256u + lane;
-        if i < params.n {
-            sum += weight_of(i) * loss_value(x[i], truth[i], positive_of(i), params.a, params.b);
-        }
+    let end = min((g + 1u) * 4096u, params.n);
+    for (var i = g * 4096u + lane; i < end; i += 256u) {
+        sum += weight_of(i) * loss_value(x[i], truth[i], positive_of(i), params.a, params.b);
     }
     let total = workgroup_sum(sum, lane);
     if lane == 0u {

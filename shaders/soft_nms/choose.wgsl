@@ -77,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         keys[lane] = best;
         places[lane] = place;
         workgroupBarrier();
-        for (var half = 128u; half > 0u; half >>= 1u) {
+        for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
             if lane < half {
                 let a = keys[lane];
                 let b = keys[lane + half];

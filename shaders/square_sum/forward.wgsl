@@ -29,13 +29,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var sum = 0.0;
     var bad = 0u;
-    for (var k = 0u; k < 64u; k++) {
-        let i = g * 16384u + k * 256u + lane;
-        if i < params.n {
-            let v = x[i];
-            bad |= select(0u, 1u, (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u);
-            sum += v * v;
-        }
+    let end = min((g + 1u) * 16384u, params.n);
+    for (var i = g * 16384u + lane; i < end; i += 256u) {
+        let v = x[i];
+        bad |= select(0u, 1u, (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u);
+        sum += v * v;
     }
     broken[lane] = bad;
     let total = workgroup_sum(sum, lane);

@@ -37,15 +37,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if chosen.z == 1u {
         return;
     }
-    for (var k = 0u; k < 16u; k++) {
-        let i = g * 4096u + k * 256u + lane;
-        if i < params.m {
-            let key = order_key(x[row * params.m + i]);
-            // A shift by 32 is not defined; the first digit has nothing above it.
-            let agrees = first || ((key ^ chosen.x) >> (params.shift + 8u)) == 0u;
-            if key > params.bound && agrees {
-                atomicAdd(&bins[(key >> params.shift) & 255u], 1u);
-            }
+    let end = min((g + 1u) * 4096u, params.m);
+    for (var i = g * 4096u + lane; i < end; i += 256u) {
+        let key = order_key(x[row * params.m + i]);
+        // A shift by 32 is not defined; the first digit has nothing above it.
+        let agrees = first || ((key ^ chosen.x) >> (params.shift + 8u)) == 0u;
+        if key > params.bound && agrees {
+            atomicAdd(&bins[(key >> params.shift) & 255u], 1u);
         }
     }
     workgroupBarrier();

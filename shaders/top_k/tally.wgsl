@@ -29,12 +29,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     let cut = state[row].x;
     var counts = vec2<u32>(0u);
-    for (var k = 0u; k < 16u; k++) {
-        let i = g * 4096u + k * 256u + lane;
-        if i < params.m {
-            let key = order_key(x[row * params.m + i]);
-            counts += vec2<u32>(select(0u, 1u, key > cut), select(0u, 1u, key == cut));
-        }
+    let end = min((g + 1u) * 4096u, params.m);
+    for (var i = g * 4096u + lane; i < end; i += 256u) {
+        let key = order_key(x[row * params.m + i]);
+        counts += vec2<u32>(select(0u, 1u, key > cut), select(0u, 1u, key == cut));
     }
     if counts.x > 0u {
         atomicAdd(&above, counts.x);

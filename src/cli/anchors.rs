@@ -33,7 +33,7 @@ pub struct AnchorsArgs {
 }
 
 pub fn run(args: &AnchorsArgs) -> Result<()> {
-    let (files, report) = labelled(&args.data, args.split.as_deref(), None, args.class_map.as_deref())?;
+    let (files, report) = labelled(&args.data, args.split.as_deref(), None, args.class_map.as_deref(), false)?;
     println!("{report}");
     let way = if args.stretch { Fit::Stretch } else { Fit::Letterbox };
     let found = fit(&shapes(&files, way, args.size)?, args.count, args.seed)?;

@@ -8,12 +8,13 @@ use crate::data::picture::{read_picture, write_picture};
 use crate::detection::Detection;
 use crate::detection::select::Select;
 use crate::draw::boxes::detections;
-use crate::engine::Detector;
+use crate::draw::instances::instances as draw_instances;
+use crate::engine::{Detector, DetectorModel, Found};
 use crate::graph::Precision;
 use crate::ops::soft_nms::Decay;
 use crate::{Error, cli};
 use clap::Args;
-use image::DynamicImage;
+use image::{DynamicImage, RgbImage};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -30,7 +31,8 @@ pub struct DetectArgs {
     /// Write all detections as COCO results.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Height and width of the network's input (default: the model's own).
+    /// Height and width of the network's input; for R-CNN and RetinaNet, what a picture's shorter and longer side are made at most (default: the
+    /// model's own).
     #[arg(long, value_name = "HxW", value_parser = cli::parse_size)]
     size: Option<[usize; 2]>,
     /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
@@ -39,12 +41,12 @@ pub struct DetectArgs {
     /// Only detections with a larger score, 0 to 1.
     #[arg(long, value_name = "S", default_value_t = Select::default().score_threshold, value_parser = cli::parse_share::<f32>)]
     score: f32,
-    /// Of two boxes of a class that overlap by more, only the better one stays.
-    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold, value_parser = cli::parse_share::<f64>)]
-    iou: f64,
-    /// Most detections in a picture.
-    #[arg(long, value_name = "N", default_value_t = Select::default().max_detections, value_parser = parse_most)]
-    max: usize,
+    /// Of two boxes of a class that overlap by more, only the better one stays (default: the network's own, 0.45 to 0.5).
+    #[arg(long, value_name = "T", value_parser = cli::parse_share::<f64>)]
+    iou: Option<f64>,
+    /// Most detections in a picture (default: the network's own, 100 to 300).
+    #[arg(long, value_name = "N", value_parser = parse_most)]
+    max: Option<usize>,
     /// Boxes suppress each other whatever their classes.
     #[arg(long)]
     class_agnostic: bool,
@@ -55,24 +57,25 @@ pub struct DetectArgs {
 
 pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
     let pictures = pictures(&args.paths)?;
-    let select = selection(args);
     let gpu = device.open()?;
-    let mut detector = Detector::load_on(&gpu, &args.model)?.with_selection(select).with_precision(args.precision);
+    let mut detector = Detector::load_on(&gpu, &args.model)?.with_precision(args.precision);
+    let select = selection(args, detector.model())?;
+    detector = detector.with_selection(select);
     if let Some(size) = args.size {
         detector = detector.with_size(size)?;
     }
-    let classes = detector.model().classes.clone();
+    let classes = detector.model().classes().to_vec();
     let categories: Vec<u64> = (1..=classes.len() as u64).collect();
     let bar = cli::train::bar(pictures.len() as u64, "pictures");
     let mut results: Vec<ResultRow> = Vec::new();
     let mut each = |id: usize, path: &Path| -> Result<()> {
         let picture = read_picture(path)?;
-        let found = detector.detect(&picture)?;
+        let found = detector.start(&[&picture])?.wait()?.remove(0);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        results.extend(found.iter().map(|d| ResultRow::new(d, id as u64, &name, &classes, &categories)));
+        results.extend(rows(&found, id as u64, &name, &classes, &categories));
         let file = args.out.join(format!("{}.detected.png", unique_stem(&pictures, id)));
-        write_picture(&file, &DynamicImage::ImageRgb8(detections(&picture, &found, &classes)))?;
-        bar.suspend(|| println!("{}: {}", path.display(), told(&found, &classes)));
+        write_picture(&file, &DynamicImage::ImageRgb8(drawn(&picture, &found, &classes)))?;
+        bar.suspend(|| println!("{}: {}", path.display(), told(&found.detections, &classes)));
         bar.inc(1);
         Ok(())
     };
@@ -92,14 +95,36 @@ pub fn run(args: &DetectArgs, device: &DeviceArgs) -> Result<()> {
     }
 }
 
-fn selection(args: &DetectArgs) -> Select {
-    Select {
+fn selection(args: &DetectArgs, model: &DetectorModel) -> Result<Select> {
+    let usual = model.usual_selection();
+    if matches!(model, DetectorModel::Instance(_)) && (args.class_agnostic || args.soft.is_some()) {
+        return Err(Error::Usage("--class-agnostic and --soft are for Darknet's networks".into()));
+    }
+    let max_detections = args.max.unwrap_or(usual.max_detections);
+    Ok(Select {
         score_threshold: args.score,
-        iou_threshold: args.iou,
-        max_detections: args.max,
-        candidates: Select::default().candidates.max(args.max),
+        iou_threshold: args.iou.unwrap_or(usual.iou_threshold),
+        max_detections,
+        candidates: usual.candidates.max(max_detections),
         class_agnostic: args.class_agnostic,
         soft: args.soft.map(|sigma| Decay::Gaussian { sigma }),
+    })
+}
+
+/// The lines of COCO's results, with masks where there are some.
+pub(super) fn rows(found: &Found, id: u64, name: &str, classes: &[String], categories: &[u64]) -> Vec<ResultRow> {
+    let row = |d| ResultRow::new(d, id, name, classes, categories);
+    match &found.masks {
+        None => found.detections.iter().map(row).collect(),
+        Some(masks) => found.detections.iter().zip(masks).map(|(d, m)| row(d).with_mask(m.clone())).collect(),
+    }
+}
+
+/// The picture with boxes and tags, and masks where there are some.
+pub(super) fn drawn(picture: &RgbImage, found: &Found, classes: &[String]) -> RgbImage {
+    match found.clone().instances() {
+        Ok(instances) => draw_instances(picture, &instances, classes),
+        Err(_) => detections(picture, &found.detections, classes),
     }
 }
 
@@ -142,11 +167,18 @@ fn unique_stem(pictures: &[PathBuf], at: usize) -> String {
     }
 }
 
+/// Detections that are told one by one.
+const TOLD: usize = 12;
+
 /// `dog 83 %, bicycle 71 %`.
 fn told(found: &[Detection], classes: &[String]) -> String {
     if found.is_empty() {
         return "nothing".into();
     }
-    let each = found.iter().map(|d| format!("{} {:.0} %", classes[d.class], 100.0 * d.score));
-    each.collect::<Vec<_>>().join(", ")
+    let each = found.iter().take(TOLD).map(|d| format!("{} {:.0} %", classes[d.class], 100.0 * d.score));
+    let told = each.collect::<Vec<_>>().join(", ");
+    match found.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
 }

@@ -16,10 +16,11 @@ mod train;
 
 use crate::Result;
 use crate::data::classes::read_class_map;
-use crate::data::formats::open_detection;
+use crate::data::formats::{open_detection, open_instances};
 use crate::data::labelled::{LabelledFiles, LabelledPictures, Report};
 use crate::gpu::{Gpu, Options};
 use crate::models::darknet::{BuiltinArgs, Darknet, NAMES, builtin};
+use crate::models::instance::{self, InstanceNet};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -129,30 +130,39 @@ fn start_logging(verbose: u8) {
         .init();
 }
 
+/// A built-in Darknet network as it was published, or which architectures there are.
+fn published(name: &str) -> Result<BuiltinArgs> {
+    BuiltinArgs::published(name).ok_or_else(|| {
+        let names: Vec<&str> = NAMES.iter().chain(instance::NAMES).copied().collect();
+        let names = names.join(", ");
+        let message = format!("no architecture is named '{name}'; there are: unet, {names}, and Darknet's .cfg files");
+        crate::Error::Usage(message)
+    })
+}
+
 /// A built-in detector by name, or one from a `.cfg` file.
 fn darknet(name: &str, classes: Option<usize>, size: Option<[usize; 2]>) -> Result<Darknet> {
     if name.ends_with(".cfg") {
         return Darknet::read(Path::new(name));
     }
-    let Some(mut args) = BuiltinArgs::published(name) else {
-        let names = NAMES.join(", ");
-        let message = format!("no architecture is named '{name}'; there are: unet, {names}, and Darknet's .cfg files");
-        return Err(crate::Error::Usage(message));
-    };
+    let mut args = published(name)?;
     args.classes = classes.unwrap_or(args.classes);
     args.size = size.unwrap_or(args.size);
     builtin(name, &args)
 }
 
-/// Labelled pictures for a detector, with the classes called as the file of a class map says.
+/// Labelled pictures for a detector, with the classes called as the file of a class map says, and with masks if they are wanted.
 fn labelled(
     path: &Path,
     split: Option<&str>,
     classes: Option<&[String]>,
     map: Option<&Path>,
+    masks: bool,
 ) -> Result<(LabelledFiles, Report)> {
-    let Some(map) = map else { return open_detection(path, split, classes) };
-    let (files, report) = open_detection(path, split, None)?;
+    let open =
+        |classes| if masks { open_instances(path, split, classes) } else { open_detection(path, split, classes) };
+    let Some(map) = map else { return open(classes) };
+    let (files, report) = open(None)?;
     let mut map = read_class_map(map)?;
     if classes.is_some() {
         // A validation split need not have every class of the training split.
@@ -162,13 +172,19 @@ fn labelled(
     Ok((if let Some(classes) = classes { files.with_classes(classes)? } else { files }, report))
 }
 
-/// Reads a JSON argument: the text itself, or `@file`.
-fn json_argument(text: &str) -> Result<serde_json::Value> {
+/// Reads the JSON argument `name`: the text itself, or `@file`.
+fn json_argument(name: &str, text: &str) -> Result<serde_json::Value> {
     let (text, place) = match text.strip_prefix('@') {
         Some(path) => (std::fs::read_to_string(path).map_err(|e| crate::Error::io(path, e))?, path.to_string()),
-        None => (text.to_string(), "--attrs".to_string()),
+        None => (text.to_string(), name.to_string()),
     };
     serde_json::from_str(&text).map_err(|e| crate::Error::Usage(format!("{place} is no JSON: {e}")))
+}
+
+/// The network with what the JSON argument `name` says of it.
+fn changed(network: &InstanceNet, name: &str, text: &str) -> Result<InstanceNet> {
+    let changed = network.changed(json_argument(name, text)?);
+    changed.map_err(|e| crate::Error::Usage(format!("{name}: {e}")))
 }
 
 /// Writes pretty JSON to a file, whole or not at all.

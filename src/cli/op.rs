@@ -42,7 +42,7 @@ pub fn run(args: &OpArgs, device: &DeviceArgs) -> Result<()> {
         return Err(Error::Usage("op needs NAME, --inputs and --output".into()));
     };
     let entry = entry(name)?;
-    let attrs = super::json_argument(&args.attrs)?;
+    let attrs = super::json_argument("--attrs", &args.attrs)?;
     let tensors = TensorFile::read(inputs)?.tensors;
     let gpu = device.open()?;
     let results = run_entry(&gpu, entry, &attrs, &tensors, args.grad)?;

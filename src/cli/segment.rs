@@ -3,7 +3,7 @@
 use super::DeviceArgs;
 use crate::data::pairs::list_pictures;
 use crate::data::picture::{read_picture, write_picture};
-use crate::data::rle::Rle;
+use crate::detection::Mask;
 use crate::draw::overlay::{Style, overlay};
 use crate::engine::{Segmentation, Segmenter};
 use crate::graph::Precision;
@@ -98,7 +98,7 @@ fn json_entries(id: usize, path: &Path, found: &Segmentation, classes: &[String]
     present
         .map(|class| {
             let mask: Vec<u8> = found.mask.iter().map(|&v| u8::from(v == class as u8)).collect();
-            let rle = Rle::encode(&mask, [h as u32, w as u32]);
+            let rle = Mask::encode(&mask, [h as u32, w as u32]);
             let channels = found.probabilities.shape().channels();
             let channel = if channels == 1 { 0 } else { class };
             let inside = found.probabilities.as_f32().chunks_exact(channels).zip(&mask).filter(|(_, m)| **m == 1);

@@ -95,6 +95,8 @@ impl LabelledFiles {
     /// Moves each class to its new number, drops boxes that have none, and takes the category ids along.
     fn renumber(&mut self, to: &[Option<usize>], names: Vec<String>) {
         for entry in &mut self.entries {
+            let mut boxes = entry.boxes.iter();
+            entry.masks.retain(|_| boxes.next().is_some_and(|b| to[b.class].is_some()));
             entry.boxes.retain_mut(|b| {
                 let new = to[b.class];
                 b.class = new.unwrap_or_default();
@@ -144,7 +146,7 @@ mod tests {
     /// One picture with a box of each class.
     fn files(classes: &[&str]) -> LabelledFiles {
         let bbox = BBox { x0: 1.0, y0: 1.0, x1: 3.0, y1: 3.0 };
-        let boxes = (0..classes.len()).map(|c| RawBox { label: Labelled::new(bbox, c), place: String::new() });
+        let boxes = (0..classes.len()).map(|c| RawBox::new(Labelled::new(bbox, c), String::new()));
         let picture =
             RawPicture { path: "a.png".into(), id: None, size: Some([5, 5]), label_file: None, boxes: boxes.collect() };
         LabelledFiles::assemble("test", vec![picture], names(classes), Unit::Pixels).unwrap().0

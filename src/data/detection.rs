@@ -233,7 +233,7 @@ mod tests {
                 }
             }
             let boxes = self.0[i].clone();
-            Ok(Arc::new(LabelledPicture { name: format!("made {i}"), id: i as u64, picture, boxes }))
+            Ok(Arc::new(LabelledPicture { name: format!("made {i}"), id: i as u64, picture, boxes, masks: Vec::new() }))
         }
     }
 

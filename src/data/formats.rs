@@ -34,6 +34,31 @@ pub fn open_detection(
     }
 }
 
+/// Whether labels are of a format that has masks of single objects.
+pub fn may_have_masks(path: impl AsRef<Path>, split: Option<&str>) -> bool {
+    matches!(Layout::of(path.as_ref(), split), Ok(Layout::Coco(_)))
+}
+
+/// Opens labelled pictures with their masks. Only COCO's JSON has them.
+pub fn open_instances(
+    path: impl AsRef<Path>,
+    split: Option<&str>,
+    classes: Option<&[String]>,
+) -> Result<(LabelledFiles, Report)> {
+    let path = path.as_ref();
+    let Layout::Coco(file) = Layout::of(path, split)? else {
+        return Err(Error::file(
+            path,
+            "masks of single objects are read from COCO's JSON; the labels here have boxes only, which is enough for a fasterrcnn or a retinanet",
+        ));
+    };
+    let (files, report) = coco::open_instances(&file)?;
+    match classes {
+        Some(wanted) => Ok((files.with_classes(wanted)?, report)),
+        None => Ok((files, report)),
+    }
+}
+
 /// Names of the splits of a data set, as far as its format has them; none is an error.
 pub fn detection_splits(path: impl AsRef<Path>) -> Vec<String> {
     let path = path.as_ref();

@@ -1,4 +1,4 @@
-//! Detection data: a picture and its labelled boxes, and lists of such files.
+//! Detection data: a picture with its labelled boxes and, for instance segmentation, their masks; and lists of such files.
 //!
 //! What the label files look like is the affair of [`super::voc`], [`super::yolo_labels`] and [`super::coco`]; which of
 //! them fits a folder is found in [`super::formats`]. Here their boxes are checked: what has no area or lies outside of
@@ -13,7 +13,7 @@ use image::RgbImage;
 
 use super::picture::{picture_size, read_picture};
 use super::rng::Rng;
-use crate::detection::{BBox, Labelled};
+use crate::detection::{BBox, Labelled, Mask};
 use crate::{Error, Result};
 
 /// A picture and its boxes.
@@ -27,12 +27,20 @@ pub struct LabelledPicture {
     pub picture: RgbImage,
     /// Its boxes, in pixels.
     pub boxes: Vec<Labelled>,
+    /// The mask of each box, of the picture's size, where there is one; empty where the labels have boxes only.
+    pub masks: Vec<Option<Mask>>,
 }
 
 impl LabelledPicture {
     /// Bytes it holds in memory.
     pub fn bytes(&self) -> usize {
-        self.picture.len() + size_of_val(&self.boxes[..])
+        let masks: usize = self.masks.iter().flatten().map(|m| size_of_val(m.counts())).sum();
+        self.picture.len() + size_of_val(&self.boxes[..]) + size_of_val(&self.masks[..]) + masks
+    }
+
+    /// The mask of box number `index`, if there is one.
+    pub fn mask(&self, index: usize) -> Option<&Mask> {
+        self.masks.get(index)?.as_ref()
     }
 }
 
@@ -111,6 +119,17 @@ pub(super) struct RawBox {
     pub label: Labelled,
     /// Where in the label file it stands, for reports: a line, or an annotation's id.
     pub place: String,
+    /// Its mask as COCO's compact string, see [`Mask::compact`].
+    pub mask: Option<Box<str>>,
+    /// What is wrong with it besides its box.
+    pub flaw: Option<&'static str>,
+}
+
+impl RawBox {
+    /// A box without a mask.
+    pub fn new(label: Labelled, place: String) -> Self {
+        Self { label, place, mask: None, flaw: None }
+    }
 }
 
 /// A picture as a label file has it.
@@ -192,6 +211,16 @@ pub(super) struct Entry {
     id: u64,
     size: Option<[usize; 2]>,
     pub(super) boxes: Vec<Labelled>,
+    /// One for each box as a compact string, or none at all.
+    pub(super) masks: Vec<Option<Box<str>>>,
+}
+
+impl Entry {
+    fn masks(&self) -> Vec<Option<Mask>> {
+        let size = self.size.unwrap_or_default().map(|v| v as u32);
+        let parse = |text: &str| Mask::parse(size, text).expect("was checked when the file was opened");
+        self.masks.iter().map(|text| text.as_deref().map(parse)).collect()
+    }
 }
 
 /// Picture files with the boxes that label files gave them. Opened by [`super::formats::open_detection`].
@@ -228,14 +257,16 @@ impl LabelledFiles {
                 Unit::Pixels => size.map_or([0.0; 2], |s| s.map(|v| v as f32)),
             };
             let mut boxes = Vec::with_capacity(raw.boxes.len());
-            for RawBox { mut label, place } in raw.boxes {
-                match checked(label.bbox, width, height) {
+            let mut masks = Vec::new();
+            for RawBox { mut label, place, mask, flaw } in raw.boxes {
+                match flaw.map_or(checked(label.bbox, width, height), Err) {
                     Ok(inside) => {
                         let moved =
                             sides(&inside).zip(sides(&label.bbox)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                         report.clipped += usize::from(moved > ROUNDED[usize::from(unit == Unit::Shares)]);
                         label.bbox = inside;
                         boxes.push(label);
+                        masks.push(mask);
                     }
                     Err(why) => report.dropped.push(Dropped {
                         file: raw.label_file.clone().unwrap_or_default(),
@@ -248,10 +279,19 @@ impl LabelledFiles {
             report.boxes += boxes.len();
             report.empty += usize::from(boxes.is_empty());
             let id = raw.id.unwrap_or(numbers.as_ref().map_or(index as u64, |n| n[index]));
-            entries.push(Entry { path: raw.path, id, size, boxes });
+            if masks.iter().all(Option::is_none) {
+                masks = Vec::new();
+            }
+            entries.push(Entry { path: raw.path, id, size, boxes, masks });
         }
         let category_ids = (1..=classes.len() as u64).collect();
         Ok((Self { entries, classes, category_ids, unit }, report))
+    }
+
+    /// How many boxes there are, and how many of them have a mask.
+    pub fn masked(&self) -> [usize; 2] {
+        let all = self.entries.iter().map(|e| e.boxes.len()).sum();
+        [all, self.entries.iter().flat_map(|e| &e.masks).flatten().count()]
     }
 
     /// Path of a picture.
@@ -323,7 +363,8 @@ impl LabelledPictures for LabelledFiles {
             return Err(Error::picture(&entry.path, text));
         }
         let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Arc::new(LabelledPicture { name, id: entry.id, picture, boxes: self.in_pixels(entry, size) }))
+        let (boxes, masks) = (self.in_pixels(entry, size), entry.masks());
+        Ok(Arc::new(LabelledPicture { name, id: entry.id, picture, boxes, masks }))
     }
 }
 
@@ -362,7 +403,7 @@ mod tests {
     use super::*;
 
     fn raw(path: &str, size: [usize; 2], boxes: &[BBox]) -> RawPicture {
-        let boxed = |(i, b): (usize, &BBox)| RawBox { label: Labelled::new(*b, 0), place: format!("line {}", i + 1) };
+        let boxed = |(i, b): (usize, &BBox)| RawBox::new(Labelled::new(*b, 0), format!("line {}", i + 1));
         RawPicture {
             path: path.into(),
             id: None,

@@ -88,7 +88,13 @@ impl LabelledPictures for PlateScenes {
     fn get(&self, index: usize) -> Result<Arc<LabelledPicture>> {
         let scene = self.scene(index);
         let (boxes, id) = (self.boxes(&scene), self.first + index as u64);
-        Ok(Arc::new(LabelledPicture { name: format!("scene {id}"), id, picture: scene.image, boxes }))
+        Ok(Arc::new(LabelledPicture {
+            name: format!("scene {id}"),
+            id,
+            picture: scene.image,
+            boxes,
+            masks: Vec::new(),
+        }))
     }
 }
 

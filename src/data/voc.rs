@@ -159,7 +159,7 @@ impl Object {
             BBox { x0: xmin, y0: ymin, x1: xmin, y1: ymin }
         };
         let label = Labelled { difficult: self.difficult, ..Labelled::new(bbox, class) };
-        Ok(RawBox { label, place: format!("line {}", self.line) })
+        Ok(RawBox::new(label, format!("line {}", self.line)))
     }
 }
 

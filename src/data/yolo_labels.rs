@@ -238,7 +238,7 @@ fn read_labels(path: &Path, classes: usize) -> Result<Vec<RawBox>> {
     filled
         .map(|(number, line)| {
             let label = parse_line(line, classes).map_err(|what| at_line(path, number, what))?;
-            Ok(RawBox { label, place: format!("line {number}") })
+            Ok(RawBox::new(label, format!("line {number}")))
         })
         .collect()
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Mask;
+
 /// A box by its corners, in pixels of the picture it belongs to: the left and top edges of its first pixels, the right and
 /// bottom edges of its last, so that a box around one pixel is 1 wide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,4 +110,13 @@ pub struct Detection {
     pub class: usize,
     /// Probability, 0 to 1.
     pub score: f32,
+}
+
+/// A box that a network found, with the mask of what is in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Box, class and score.
+    pub found: Detection,
+    /// Of the original picture's size.
+    pub mask: Mask,
 }

@@ -68,6 +68,13 @@ pub struct Selected {
     pub counts: Value,
 }
 
+impl Selected {
+    /// What is read back, by name.
+    pub fn named(&self) -> [(&'static str, Value); 4] {
+        [("boxes", self.boxes), ("scores", self.scores), ("classes", self.classes), ("counts", self.counts)]
+    }
+}
+
 /// Chooses detections from scores (N, M, C) and boxes as corners, (N, M, 4) or, where each class has a box of its own, (N, M, C, 4). A box is a
 /// candidate once for each class whose score is above the threshold, as in Darknet and torchvision. NaN scores are no candidates. Fails where the
 /// shapes do not belong together or a number of `select` makes no sense.

@@ -53,11 +53,23 @@ pub fn annotated(picture: &RgbImage, boxes: &[Tagged]) -> RgbImage {
     let long = picture.width().max(picture.height()).max(1);
     let zoom = LEAST_SIDE.div_ceil(long).clamp(1, 8);
     let mut out = enlarged(picture, zoom);
-    let size = (long as f32 * zoom as f32 / 45.0).clamp(13.0, 48.0);
+    let colours: Vec<Rgb<u8>> = boxes.iter().map(|b| colour(b.class)).collect();
+    draw(&mut out, zoom, boxes, &colours);
+    out
+}
+
+/// Line height of tags on a picture of this longer side.
+pub(super) fn letters(long: u32) -> f32 {
+    (long as f32 / 45.0).clamp(13.0, 48.0)
+}
+
+/// Draws boxes and tags, each in its colour, onto a picture enlarged by `zoom`.
+pub(super) fn draw(out: &mut RgbImage, zoom: u32, boxes: &[Tagged], colours: &[Rgb<u8>]) {
+    let size = letters(out.width().max(out.height()));
     let line = (size / 7.0).round().max(2.0) as i32;
     let on_canvas: Vec<Frame> = boxes.iter().map(|b| Frame::new(&b.bbox, zoom as f32)).collect();
-    for (tagged, frame) in boxes.iter().zip(&on_canvas) {
-        frame.draw(&mut out, line, colour(tagged.class));
+    for (colour, frame) in colours.iter().zip(&on_canvas) {
+        frame.draw(out, line, *colour);
     }
     let mut tags: Vec<Frame> = Vec::new();
     for (own, tagged) in boxes.iter().enumerate().rev().filter(|(_, t)| !t.text.is_empty()) {
@@ -65,14 +77,13 @@ pub fn annotated(picture: &RgbImage, boxes: &[Tagged]) -> RgbImage {
         // Small things get small letters, that their neighbours be seen.
         let narrow = frame.width() < text::width(size, &tagged.text) as i32;
         let size = if narrow { (0.8 * size).max(LEAST_LETTERS) } else { size };
-        let tag = place_tag(&out, &on_canvas, own, &tags, size, &tagged.text);
-        tag.paint(&mut out, colour(tagged.class), 1.0);
-        let (pad, ink) = (pad(size), contrasting(colour(tagged.class)));
+        let tag = place_tag(out, &on_canvas, own, &tags, size, &tagged.text);
+        tag.paint(out, colours[own], 1.0);
+        let (pad, ink) = (pad(size), contrasting(colours[own]));
         let shown = text::fitted(size, &tagged.text, (tag.width() - 2 * pad).max(0) as u32);
-        text::write(&mut out, tag.x0 + pad, tag.y0 + 1, size, ink, &shown);
+        text::write(out, tag.x0 + pad, tag.y0 + 1, size, ink, &shown);
         tags.push(tag);
     }
-    out
 }
 
 /// The picture with what was found, the surest on top.

@@ -1,7 +1,8 @@
-//! Pictures for people: masks and boxes over pictures, captioned panels, training and precision curves.
+//! Pictures for people: masks, boxes and instances over pictures, captioned panels, training and precision curves.
 
 pub mod boxes;
 pub mod curves;
+pub mod instances;
 pub mod log;
 pub mod overlay;
 pub mod panel;

@@ -6,7 +6,8 @@ use crate::tensor::Tensor;
 use crate::weights::TensorFile;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Where a run stands.
@@ -56,12 +57,10 @@ impl Checkpoint {
             return Err(Error::file(path, "is a model, not a checkpoint of a run"));
         };
         for (key, want) in metadata {
-            let have = file.metadata.get(key).map_or("nothing", String::as_str);
+            let have = file.metadata.get(key).map_or("null", String::as_str);
             if have != want {
-                return Err(Error::file(
-                    path,
-                    format!("is a checkpoint of another network: its {key} is {have}, this run's is {want}"),
-                ));
+                let differs = difference(key, &json(have), &json(want));
+                return Err(Error::file(path, format!("is a checkpoint of another network or run: {differs}")));
             }
         }
         let state: TrainState = serde_json::from_str(state)
@@ -84,8 +83,46 @@ fn check_settings(path: &Path, file: &TensorFile, settings: &TrainSettings) -> R
     if same {
         return Ok(());
     }
-    let show = |s: &TrainSettings| serde_json::to_string(s).expect("plain data");
-    Err(Error::file(path, format!("was made with other settings: {} then, {} now", show(&before), show(settings))))
+    let value = |s: &TrainSettings| serde_json::to_value(s).expect("plain data");
+    let settings = TrainSettings { steps: before.steps, ..settings.clone() };
+    let differs = difference("", &value(&before), &value(&settings));
+    Err(Error::file(path, format!("was made with other settings: {differs}")))
+}
+
+/// Metadata as JSON; what is none is text.
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()))
+}
+
+/// Most places that an error lists, and characters that it shows of a value.
+const SHOWN: (usize, usize) = (3, 60);
+
+/// Where two values differ: `rpn.sample was 64, is 128`.
+fn difference(name: &str, was: &Value, is: &Value) -> String {
+    let mut all = Vec::new();
+    differences(name, was, is, &mut all);
+    let more = all.len().saturating_sub(SHOWN.0);
+    let shown = all[..all.len() - more].join("; ");
+    if more == 0 { shown } else { format!("{shown}; and {more} more") }
+}
+
+fn differences(name: &str, was: &Value, is: &Value, all: &mut Vec<String>) {
+    match (was, is) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let inner = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                let value = |o: &'_ Map<String, Value>| o.get(key).cloned().unwrap_or_default();
+                differences(&inner, &value(a), &value(b), all);
+            }
+        }
+        _ if was == is => {}
+        _ => {
+            let (was, is) = (was.to_string(), is.to_string());
+            let short = was.chars().count().max(is.chars().count()) <= SHOWN.1;
+            all.push(if short { format!("{name} was {was}, is {is}") } else { format!("{name} is another one") });
+        }
+    }
 }
 
 fn check_names(path: &Path, tensors: &BTreeMap<String, Tensor>, variables: &Variables) -> Result<()> {

@@ -111,7 +111,8 @@ impl DetectionModel {
         Self::restore(name, &TensorFile::parse(name, bytes)?, variables)
     }
 
-    fn restore(path: &Path, file: &TensorFile, variables: &Variables) -> Result<Self> {
+    /// Like [`DetectionModel::load`], from a file that has been read.
+    pub fn restore(path: &Path, file: &TensorFile, variables: &Variables) -> Result<Self> {
         let model = Self::from_metadata(path, file)?;
         parameters::import(path, file, model.specs(), variables)?;
         Ok(model)

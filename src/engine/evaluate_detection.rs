@@ -1,10 +1,11 @@
 //! Measures a trained detection network on labelled pictures: the numbers of COCO and of VOC.
 
-use super::detector::{Detector, PendingDetections};
+use super::detector::{Detector, Found, PendingDetections};
+use super::detector_model::DetectorModel;
 use crate::Result;
 use crate::data::labelled::LabelledPictures;
 use crate::detection::select::{MEASURED_SCORE, Select};
-use crate::detection::{Detection, Labelled};
+use crate::detection::{Detection, Labelled, Mask};
 use crate::metrics::coco::CocoEval;
 use crate::metrics::voc::{VOC_IOU, VocEval};
 
@@ -15,6 +16,10 @@ pub struct Detected {
     pub truth: Vec<Vec<Labelled>>,
     /// The detections, best first.
     pub found: Vec<Vec<Detection>>,
+    /// The masks of the labels, where they have some.
+    pub true_masks: Vec<Vec<Option<Mask>>>,
+    /// The masks of the detections, from networks that draw some.
+    pub masks: Vec<Vec<Mask>>,
     /// COCO's number of each picture, or what stands for one.
     pub ids: Vec<u64>,
     /// Names of the pictures.
@@ -29,6 +34,23 @@ impl Detected {
         eval
     }
 
+    /// The 12 numbers of COCO for masks. Fails where a detection has none.
+    pub fn coco_masks(&self, classes: usize) -> Result<CocoEval> {
+        let mut eval = CocoEval::new(classes);
+        for (i, truth) in self.truth.iter().enumerate() {
+            eval.add_masks(truth, &self.true_masks[i], &self.found_above(i, f32::NEG_INFINITY).instances()?);
+        }
+        Ok(eval)
+    }
+
+    /// What was found in picture `i` with a score above `score`.
+    pub fn found_above(&self, i: usize, score: f32) -> Found {
+        let sure = |k: &usize| self.found[i][*k].score > score;
+        let kept: Vec<usize> = (0..self.found[i].len()).filter(sure).collect();
+        let masks = self.masks.get(i).map(|masks| kept.iter().map(|&k| masks[k].clone()).collect());
+        Found { detections: kept.iter().map(|&k| self.found[i][k]).collect(), masks }
+    }
+
     /// VOC's curves at an IoU of 0.5, to be read off.
     pub fn voc(&self, classes: usize) -> VocEval {
         let mut eval = VocEval::new(classes, VOC_IOU);
@@ -37,9 +59,14 @@ impl Detected {
     }
 }
 
-/// How detections are chosen for the measures: nearly all of them, so that the whole precision-recall curve is there.
-pub fn measured() -> Select {
-    Select { score_threshold: MEASURED_SCORE, ..Default::default() }
+/// How detections are chosen for the measures: nearly all of a Darknet network's, so that the whole precision-recall curve is there; those of
+/// R-CNN and RetinaNet as torchvision measures them.
+pub fn measured(model: &DetectorModel) -> Select {
+    let usual = model.usual_selection();
+    match model {
+        DetectorModel::Darknet(_) => Select { score_threshold: MEASURED_SCORE, ..usual },
+        DetectorModel::Instance(_) => usual,
+    }
 }
 
 /// Runs the detector over all pictures. `each` is called with the number done.
@@ -57,6 +84,7 @@ pub fn detect_all(
                 let labelled = data.get(i)?;
                 let pending = detector.start(&[&labelled.picture])?;
                 all.truth.push(labelled.boxes.clone());
+                all.true_masks.push(labelled.masks.clone());
                 all.ids.push(labelled.id);
                 all.names.push(labelled.name.clone());
                 Some(pending)
@@ -64,7 +92,10 @@ pub fn detect_all(
             false => None,
         };
         if let Some(pending) = std::mem::replace(&mut running, next) {
-            all.found.extend(pending.wait()?);
+            for found in pending.wait()? {
+                all.found.push(found.detections);
+                all.masks.extend(found.masks);
+            }
             each(all.found.len());
         }
     }

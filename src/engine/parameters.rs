@@ -41,16 +41,32 @@ pub fn metadata<const N: usize>(architecture: &str, more: [(&str, String); N]) -
     common.into_iter().chain(more).map(|(k, v)| (k.to_string(), v)).collect()
 }
 
-/// Fails unless the file says that it holds `architecture`.
+/// Fails unless the file says that it holds `architecture`, and is no checkpoint: those have the device's layouts.
 pub fn check_architecture(path: &Path, file: &TensorFile, architecture: &str) -> Result<()> {
+    if file.metadata.contains_key("checkpoint") {
+        return Err(Error::file(
+            path,
+            "is the checkpoint of a run, for --resume; its model is best.safetensors beside it",
+        ));
+    }
     match file.metadata.get("architecture").map(String::as_str) {
         Some(found) if found == architecture => Ok(()),
-        Some(other) => Err(Error::file(path, format!("is a '{other}' model, '{architecture}' was expected"))),
-        None => {
-            let cure = "its metadata name no architecture; only files written by wgvision can be loaded without --arch";
-            Err(Error::file(path, cure))
-        }
+        _ => Err(unexpected(path, file, &format!("'{architecture}'"))),
     }
+}
+
+/// The error for a file that is not the model that was `expected`: what it is, and which command takes it.
+pub fn unexpected(path: &Path, file: &TensorFile, expected: &str) -> Error {
+    let Some(found) = file.metadata.get("architecture") else {
+        let why = "its metadata name no architecture, so wgvision did not write it; `wgvision convert` reads networks of other programs";
+        return Error::file(path, why);
+    };
+    let cure = match found.as_str() {
+        "unet" => "; `wgvision segment` runs it",
+        "darknet" | "instances" => "; `wgvision detect` runs it",
+        _ => "",
+    };
+    Error::file(path, format!("is a '{found}' model, {expected} was expected{cure}"))
 }
 
 /// A metadata entry, parsed from JSON. Fails when it is missing or of another form.

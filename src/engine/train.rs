@@ -188,20 +188,30 @@ impl Trainer {
             let outputs: Vec<(&str, Value)> = [("loss", g.loss), ("norm", g.norm)].into_iter().chain(parts).collect();
             Executable::new(&g.graph, &outputs, &variables)
         };
-        let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
         let StepGraph { graph, parts, .. } = graphs.first().expect("at least one graph");
+        let resumed = match resume {
+            // Before anything is compiled: whether the checkpoint fits is worth knowing at once.
+            true => {
+                variables.declare_all(graph)?;
+                Some(Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?)
+            }
+            false => None,
+        };
+        let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
         let parts: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
         variables.declare_all(graph)?;
         let losses = ["loss"].into_iter().chain(parts.iter().map(String::as_str));
         let columns: Vec<&str> = losses.chain(["grad_norm", "lr"]).chain(score_names.iter().copied()).collect();
         let csv = out.join("metrics.csv");
-        let (state, log) = if resume {
-            let state = Checkpoint::restore(&out.join(CHECKPOINT), &metadata, &settings, &variables)?;
-            let log = MetricsLog::resume(&csv, &columns, state.step)?;
-            (state, log)
-        } else {
-            start_averages(graph, &variables)?;
-            (TrainState::default(), MetricsLog::create(&csv, &columns)?)
+        let (state, log) = match resumed {
+            Some(state) => {
+                let log = MetricsLog::resume(&csv, &columns, state.step)?;
+                (state, log)
+            }
+            None => {
+                start_averages(graph, &variables)?;
+                (TrainState::default(), MetricsLog::create(&csv, &columns)?)
+            }
         };
         let out = out.to_path_buf();
         let parameters = graph.parameters().iter().map(|&v| graph.name(v).to_string()).collect();
@@ -229,7 +239,7 @@ impl Trainer {
         while self.state.step < self.settings.steps && !early {
             let started = Instant::now();
             last_report = self.submit(next()?)?;
-            while self.pending.len() > IN_FLIGHT {
+            while self.pending.len() > IN_FLIGHT || self.oldest_has_arrived()? {
                 self.collect(progress)?;
             }
             let step = self.state.step;
@@ -257,6 +267,11 @@ impl Trainer {
         self.state.step += 1;
         self.pending.push_back(Pending { step: self.state.step, lr, feed, run });
         Ok(report)
+    }
+
+    /// Whether there is an outstanding loss that need not be waited for.
+    fn oldest_has_arrived(&mut self) -> Result<bool> {
+        self.pending.front_mut().map_or(Ok(false), |oldest| oldest.run.has_arrived())
     }
 
     /// Takes in the oldest outstanding loss.

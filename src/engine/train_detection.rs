@@ -43,6 +43,29 @@ pub struct DetectionOutcome {
     pub data_wait: f64,
     /// Pictures left out because they did not decode.
     pub skipped: usize,
+    /// Objects of the batches.
+    pub shown: Shown,
+}
+
+/// Objects in the batches of a run, each counted as often as it was shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// All of them.
+    pub objects: u64,
+    /// Those for which there was no room, the smallest of their pictures.
+    pub left_out: u64,
+    /// Those without a mask, where masks are learned.
+    pub without_mask: u64,
+}
+
+impl Shown {
+    /// Counts a batch: the labels it has room for, -1 where there is no box, and what is not among them.
+    pub(super) fn add(&mut self, labels: &Tensor, left_out: usize, without_mask: usize) {
+        let kept = labels.as_i32().iter().filter(|&&label| label >= 0).count();
+        self.objects += (kept + left_out + without_mask) as u64;
+        self.left_out += left_out as u64;
+        self.without_mask += without_mask as u64;
+    }
 }
 
 /// Pictures for which YOLOv2's boxes are drawn towards their anchors at the start of a training.
@@ -86,17 +109,19 @@ impl DetectionRun {
         let mut at = trainer.steps_done();
         let has_dropout = steps[0].graph.find(STEP).is_some();
         let mut loader = Loader::new(train, options)?;
+        let mut shown = Shown::default();
         let outcome = trainer.run(
             || {
                 at += 1;
                 let batch = loader.next().expect("training batches do not end")?;
+                shown.add(&batch.classes, batch.left_out, 0);
                 Ok(self.feed(batch, at, has_dropout))
             },
             |weights| validate(&self.model, weights, val),
             |weights| self.model.save(&out.join(BEST), &weights.snapshot()?),
             progress,
         )?;
-        Ok(DetectionOutcome { outcome, data_wait: loader.waiting().share(), skipped: loader.skipped() })
+        Ok(DetectionOutcome { outcome, data_wait: loader.waiting().share(), skipped: loader.skipped(), shown })
     }
 
     /// The graph of one step on a batch of `size` with up to `capacity` boxes a picture, and the network's parameters.
@@ -170,7 +195,9 @@ fn json(value: &impl serde::Serialize) -> String {
 
 /// mAP at an IoU of 0.5, all-point interpolation, on whole pictures.
 pub fn validate(model: &DetectionModel, weights: &Variables, val: &dyn LabelledPictures) -> Result<Scores> {
-    let mut detector = Detector::new(model.clone(), weights.clone()).with_selection(measured());
+    let detector = Detector::new(model.clone(), weights.clone());
+    let select = measured(detector.model());
+    let mut detector = detector.with_selection(select);
     let eval = detect_all(&mut detector, val, |_| {})?.voc(model.classes.len());
     let [_, ap] = means(&eval.curves());
     Ok(vec![("map50".into(), ap.unwrap_or(0.0))])

@@ -35,8 +35,10 @@ impl Region {
 pub struct PendingRead {
     gpu: Gpu,
     staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
     size: u64,
     arrival: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    arrived: Option<Result<(), wgpu::BufferAsyncError>>,
 }
 
 impl Gpu {
@@ -88,12 +90,12 @@ impl Gpu {
         let staging = self.create("read-back", size, usage)?;
         let mut encoder = self.0.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&region.buffer.raw, region.offset, &staging, 0, size.min(region.size));
-        self.submit_one(encoder);
+        let submission = self.submit_one(encoder);
         self.0.counters.read_backs.fetch_add(1, Ordering::Relaxed);
         let (done, arrival) = mpsc::channel();
         // The receiver may be gone when the result is no longer wanted; that is no error.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(done.send(result)));
-        Ok(PendingRead { gpu: self.clone(), staging, size: bytes, arrival })
+        Ok(PendingRead { gpu: self.clone(), staging, submission, size: bytes, arrival, arrived: None })
     }
 
     /// Copies one region over another on the device.
@@ -103,38 +105,40 @@ impl Gpu {
         self.submit_one(encoder);
     }
 
-    fn submit_one(&self, encoder: wgpu::CommandEncoder) {
-        self.0.queue.submit([encoder.finish()]);
+    fn submit_one(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.0.counters.submissions.fetch_add(1, Ordering::Relaxed);
+        self.0.queue.submit([encoder.finish()])
     }
 }
 
 impl PendingRead {
-    /// The bytes if they have arrived, without blocking.
-    pub fn try_take(&mut self) -> Result<Option<Vec<u8>>> {
-        self.gpu.tick()?;
-        match self.arrival.try_recv() {
-            Ok(result) => self.take(result).map(Some),
-            Err(mpsc::TryRecvError::Empty) => Ok(None),
-            Err(mpsc::TryRecvError::Disconnected) => Err(Error::DeviceLost("a read-back never arrived".into())),
+    /// Whether the bytes have arrived, without blocking.
+    pub fn has_arrived(&mut self) -> Result<bool> {
+        if self.arrived.is_none() {
+            self.gpu.tick()?;
+            match self.arrival.try_recv() {
+                Ok(result) => self.arrived = Some(result),
+                Err(mpsc::TryRecvError::Empty) => {}
+                Err(mpsc::TryRecvError::Disconnected) => return Err(never_arrived()),
+            }
         }
+        Ok(self.arrived.is_some())
     }
 
-    /// Blocks until the bytes are there. Counted as a wait.
+    /// Blocks until the bytes are there; what was submitted after them may still be under way. Counted as a wait.
     pub fn wait(mut self) -> Result<Vec<u8>> {
-        if let Some(bytes) = self.try_take()? {
-            return Ok(bytes);
+        if !self.has_arrived()? {
+            self.gpu.wait_for(self.submission.clone())?;
+            self.arrived = Some(self.arrival.recv().map_err(|_| never_arrived())?);
         }
-        self.gpu.wait()?;
-        let lost = |_| Error::DeviceLost("a read-back never arrived".into());
-        let result = self.arrival.recv().map_err(lost)?;
-        self.take(result)
-    }
-
-    fn take(&mut self, result: Result<(), wgpu::BufferAsyncError>) -> Result<Vec<u8>> {
         self.gpu.check()?;
+        let result = self.arrived.take().expect("seen above");
         result.map_err(|e| Error::Device(format!("read-back: {e}")))?;
         let view = self.staging.get_mapped_range(..).map_err(|e| Error::Device(format!("read-back: {e}")))?;
         Ok(view[..self.size as usize].to_vec())
     }
+}
+
+fn never_arrived() -> Error {
+    Error::DeviceLost("a read-back never arrived".into())
 }

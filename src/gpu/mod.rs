@@ -174,6 +174,12 @@ impl Gpu {
         self.poll(wgpu::PollType::wait_indefinitely())
     }
 
+    /// Waits until one submission and what came before it have run. Counted as a wait.
+    fn wait_for(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        self.0.counters.waits.fetch_add(1, Ordering::Relaxed);
+        self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
+    }
+
     /// Lets finished read-backs and timings arrive, without blocking.
     pub fn tick(&self) -> Result<()> {
         self.poll(wgpu::PollType::Poll)

@@ -50,14 +50,14 @@ impl Run {
         Ok(Tensor::from_bytes(ty, &read.wait()?))
     }
 
-    /// The outputs if all have arrived, without blocking.
-    pub fn try_wait(&mut self) -> Result<Option<BTreeMap<String, Tensor>>> {
-        let mut arrived = BTreeMap::new();
-        for (name, ty, read) in &mut self.outputs {
-            let Some(bytes) = read.try_take()? else { return Ok(None) };
-            arrived.insert(name.clone(), Tensor::from_bytes(ty.clone(), &bytes));
+    /// Whether all outputs have arrived, so that waiting for them does not block.
+    pub fn has_arrived(&mut self) -> Result<bool> {
+        for (_, _, read) in &mut self.outputs {
+            if !read.has_arrived()? {
+                return Ok(false);
+            }
         }
-        Ok(Some(arrived))
+        Ok(true)
     }
 }
 

@@ -60,20 +60,20 @@ impl Graph {
         let mut text = String::new();
         let _ = writeln!(
             text,
-            "{:width$}  {:op$}  {:>22}  {:>12}  {:>15}",
-            "node", "op", "output", "parameters", "multiply-adds"
+            "{:width$}  {:op$}  {:>22}  {:>13}  {:>15}",
+            "node", "op", "output", "stored values", "multiply-adds"
         );
         for l in &layers {
             let (p, m) = (blank_zero(l.parameters as u64), blank_zero(l.multiply_adds));
-            let _ = writeln!(text, "{:width$}  {:op$}  {:>22}  {p:>12}  {m:>15}", l.name, l.op, l.output.to_string());
+            let _ = writeln!(text, "{:width$}  {:op$}  {:>22}  {p:>13}  {m:>15}", l.name, l.op, l.output.to_string());
         }
-        let parameters: usize = layers.iter().map(|l| l.parameters).sum();
+        let stored: usize = layers.iter().map(|l| l.parameters).sum();
         let multiply_adds: u64 = layers.iter().map(|l| l.multiply_adds).sum();
         let _ = writeln!(
             text,
-            "{} nodes, {} parameters, {} multiply-adds",
+            "{} nodes, {} stored values, {} multiply-adds",
             layers.len(),
-            thousands(parameters as u64),
+            thousands(stored as u64),
             thousands(multiply_adds)
         );
         text

@@ -2,5 +2,6 @@
 
 mod average;
 pub mod coco;
+mod coco_masks;
 pub mod segmentation;
 pub mod voc;

@@ -2,4 +2,7 @@
 
 pub mod backbone;
 pub mod darknet;
+pub mod instance;
+pub mod rcnn;
+pub mod retinanet;
 pub mod unet;

@@ -21,7 +21,7 @@ use crate::tensor::Tensor;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// u of the elements 0..n of a tensor: SplitMix64 (Steele, Lea, Flood 2014) of the element, started from FNV-1a of the name.
-pub fn uniform(name: &str, n: usize) -> impl Iterator<Item = f64> {
+pub fn uniform(name: &str, n: usize) -> impl Iterator<Item = f64> + use<> {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     (1..=n as u64).map(move |i| {
         let mut z = hash.wrapping_add(i.wrapping_mul(GOLDEN));

@@ -59,6 +59,8 @@ pub struct ParameterSpec {
     pub layout: Layout,
     /// Whether PyTorch's module counts batches beside this tensor: the running variance of a batch norm that is not frozen.
     pub counts_batches: bool,
+    /// PyTorch's module has it as a buffer and not as a parameter: running statistics, and all of a frozen batch norm.
+    pub buffer: bool,
 }
 
 impl ParameterSpec {
@@ -118,20 +120,20 @@ impl<'a> Net<'a> {
             false => self.graph.parameter(name, ty.clone())?,
             true => self.graph.state(name, ty.clone())?,
         };
-        self.register(value, ty, init, layout);
+        self.register(value, ty, init, layout, false);
         Ok(value)
     }
 
     /// A tensor kept between runs but not trained.
     pub fn state(&mut self, name: &str, ty: TensorType, init: Init) -> Result<Value> {
         let value = self.graph.state(name, ty.clone())?;
-        self.register(value, ty, init, Layout::Plain);
+        self.register(value, ty, init, Layout::Plain, true);
         Ok(value)
     }
 
-    fn register(&mut self, value: Value, ty: TensorType, init: Init, layout: Layout) {
+    fn register(&mut self, value: Value, ty: TensorType, init: Init, layout: Layout, buffer: bool) {
         let name = self.graph.name(value).to_string();
-        self.specs.push(ParameterSpec { name, ty, init, layout, counts_batches: false });
+        self.specs.push(ParameterSpec { name, ty, init, layout, counts_batches: false, buffer });
     }
 }
 
@@ -213,6 +215,7 @@ mod tests {
             init: Init::He { fan_in: 576 },
             layout: Layout::ConvWeight,
             counts_batches: false,
+            buffer: false,
         };
         let a = first_value(&spec("a"), 1);
         assert_eq!(a, first_value(&spec("a"), 1));

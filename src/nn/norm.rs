@@ -2,11 +2,12 @@
 
 use super::init::{Init, Net};
 use crate::Result;
-use crate::ops::Value;
-use crate::ops::batch_norm::{BatchNorm, BatchNormEval};
+use crate::ops::batch_norm::{BatchNorm, BatchNormCounted, BatchNormEval};
+use crate::ops::{OpRef, Value};
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Batch norm over the channels: which statistics it divides by, and what of it is trained. In every way it has `weight`, `bias`,
 /// `running_mean` and `running_var` of (C).
@@ -55,22 +56,34 @@ impl Norm {
 
     /// Adds the norm as `name`: (N, H, W, C) or (N, C) to the same.
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
-        let frozen = matches!(self, Self::Frozen { .. });
-        net.scope(name, |net| net.frozen_if(frozen, |net| self.build_here(net, x)))
+        self.build_counted(net, name, x, None)
     }
 
-    fn build_here(&self, net: &mut Net<'_>, x: Value) -> Result<Value> {
+    /// As [`Norm::build`]; where `counted`, f32 (N), is given, the statistics that [`Norm::Train`] takes of a batch are of the pictures n with
+    /// counted[n] > 0 alone, and the others come out as 0.
+    pub fn build_counted(&self, net: &mut Net<'_>, name: &str, x: Value, counted: Option<Value>) -> Result<Value> {
+        net.scope(name, |net| self.build_here(net, x, counted))
+    }
+
+    fn build_here(&self, net: &mut Net<'_>, x: Value, counted: Option<Value>) -> Result<Value> {
         let ty = TensorType::f32([net.graph.shape(x).channels()]);
-        let weight = net.parameter("weight", ty.clone(), Init::Constant(1.0), Layout::Plain)?;
-        let bias = net.parameter("bias", ty.clone(), Init::Constant(0.0), Layout::Plain)?;
+        let mut affine = |name: &str, first: f32| match self {
+            Self::Frozen { .. } => net.state(name, ty.clone(), Init::Constant(first)),
+            _ => net.parameter(name, ty.clone(), Init::Constant(first), Layout::Plain),
+        };
+        let (weight, bias) = (affine("weight", 1.0)?, affine("bias", 0.0)?);
         let mean = net.state("running_mean", ty.clone(), Init::Constant(0.0))?;
         let variance = net.state("running_var", ty, Init::Constant(1.0))?;
         net.specs.last_mut().expect("just added").counts_batches = !matches!(self, Self::Frozen { .. });
-        let inputs = [x, weight, bias, mean, variance];
+        let mut inputs = vec![x, weight, bias, mean, variance];
         match *self {
             Self::Train { eps, momentum } if net.training => {
-                let op = BatchNorm { eps, momentum, ..Default::default() };
-                let outputs = net.graph.named_all("batch_norm", std::sync::Arc::new(op), &inputs)?;
+                inputs.extend(counted);
+                let op: OpRef = match counted {
+                    Some(_) => Arc::new(BatchNormCounted { eps, momentum, ..Default::default() }),
+                    None => Arc::new(BatchNorm { eps, momentum, ..Default::default() }),
+                };
+                let outputs = net.graph.named_all("batch_norm", op, &inputs)?;
                 net.graph.update(mean, outputs[3])?;
                 net.graph.update(variance, outputs[4])?;
                 Ok(outputs[0])
@@ -126,6 +139,20 @@ mod tests {
         let affine = vec!["bn.weight".to_string(), "bn.bias".to_string()];
         assert_eq!(names(Norm::Eval { eps: 1e-5 }), (affine.clone(), 0));
         assert_eq!(names(Norm::TRAIN), (affine, 2));
+    }
+
+    #[test]
+    fn only_statistics_of_a_batch_ask_what_counts() {
+        let inputs = |norm: Norm, training: bool| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorType::f32([2, 1, 1, 3])).unwrap();
+            let counted = graph.input("counted", TensorType::f32([2])).unwrap();
+            let y = norm.build_counted(&mut Net::new(&mut graph, training), "bn", x, Some(counted)).unwrap();
+            graph.nodes()[y.node].inputs.len()
+        };
+        assert_eq!(inputs(Norm::TRAIN, true), 6);
+        assert_eq!(inputs(Norm::TRAIN, false), 5);
+        assert_eq!(inputs(Norm::FROZEN, true), 5);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub mod avg_pool2d;
 pub mod batch_norm;
 pub mod bce_jaccard;
 pub mod bce_with_logits;
+pub mod box_decode;
+pub mod box_encode;
 pub mod clamp;
 pub mod clip_guard;
 pub mod concat;
@@ -44,12 +46,14 @@ pub mod darknet_reorg;
 pub mod depth_to_space;
 pub mod detach;
 pub mod dice;
+pub mod drop_small;
 pub mod dropout;
 pub mod ema;
 pub mod expand;
 pub mod focal;
 pub mod fold_batch_norm;
 pub mod gather;
+pub mod gather_channels;
 pub mod gelu;
 pub mod group_norm;
 pub mod hardsigmoid;
@@ -69,6 +73,9 @@ pub mod leaky_relu;
 pub mod linear;
 pub mod local_response_norm;
 pub mod log_softmax;
+pub mod mask_paste;
+pub mod mask_targets;
+pub mod match_boxes;
 pub mod matmul;
 pub mod max_pool2d;
 pub mod max_pool2d_with_indices;
@@ -78,16 +85,22 @@ pub mod mse;
 pub mod mul;
 pub mod nms;
 pub mod nonfinite;
+pub mod one_hot;
 pub mod overlap_loss;
 pub mod pad;
 pub mod permute;
 pub mod pointwise_loss;
 pub mod prelu;
+pub mod reciprocal;
 pub mod reduce_sum;
 pub mod relu;
 pub mod reshape;
 pub mod resize;
 pub mod rmsprop;
+pub mod roi_align;
+pub mod roi_levels;
+pub mod roi_pool;
+pub mod sample_balanced;
 pub mod scale;
 pub mod sgd;
 pub mod sigmoid;
@@ -115,6 +128,8 @@ pub static REGISTRY: &[&Entry] = &[
     &batch_norm::ENTRY,
     &bce_jaccard::ENTRY,
     &bce_with_logits::ENTRY,
+    &box_decode::ENTRY,
+    &box_encode::ENTRY,
     &box_iou::ENTRY,
     &clamp::ENTRY,
     &clip_guard::ENTRY,
@@ -128,12 +143,14 @@ pub static REGISTRY: &[&Entry] = &[
     &depth_to_space::ENTRY,
     &detach::ENTRY,
     &dice::ENTRY,
+    &drop_small::ENTRY,
     &dropout::ENTRY,
     &ema::ENTRY,
     &expand::ENTRY,
     &focal::ENTRY,
     &fold_batch_norm::ENTRY,
     &gather::ENTRY,
+    &gather_channels::ENTRY,
     &gather_rows::ENTRY,
     &gelu::ENTRY,
     &group_norm::ENTRY,
@@ -154,6 +171,9 @@ pub static REGISTRY: &[&Entry] = &[
     &linear::ENTRY,
     &local_response_norm::ENTRY,
     &log_softmax::ENTRY,
+    &mask_paste::ENTRY,
+    &mask_targets::ENTRY,
+    &match_boxes::ENTRY,
     &matmul::ENTRY,
     &max_pool2d::ENTRY,
     &max_pool2d_with_indices::ENTRY,
@@ -163,14 +183,20 @@ pub static REGISTRY: &[&Entry] = &[
     &mul::ENTRY,
     &nms::ENTRY,
     &nonfinite::ENTRY,
+    &one_hot::ENTRY,
     &pad::ENTRY,
     &permute::ENTRY,
     &prelu::ENTRY,
+    &reciprocal::ENTRY,
     &reduce_sum::ENTRY,
     &relu::ENTRY,
     &reshape::ENTRY,
     &resize::ENTRY,
     &rmsprop::ENTRY,
+    &roi_align::ENTRY,
+    &roi_levels::ENTRY,
+    &roi_pool::ENTRY,
+    &sample_balanced::ENTRY,
     &scale::ENTRY,
     &sgd::ENTRY,
     &sigmoid::ENTRY,

@@ -3,6 +3,7 @@
 use crate::tensor::{DType, Tensor, TensorType};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +18,7 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Reads a file. Half floats become f32, 64-bit integers i32 where they fit. Fails on a file that is missing, cut short, no
+    /// Reads a file. Half floats become f32, 64-bit integers i32 where they fit, bytes u32. Fails on a file that is missing, cut short, no
     /// safetensors, or of another element type; memory use is bounded by the file's size.
     pub fn read(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
@@ -37,6 +38,9 @@ impl TensorFile {
 
     /// Like [`TensorFile::read`], from bytes; `path` names them in errors.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        if is_pickle(bytes) {
+            return Err(Error::file(path, conversion(path)));
+        }
         let damaged = |e: safetensors::SafeTensorError| {
             Error::file(
                 path,
@@ -53,22 +57,21 @@ impl TensorFile {
         Ok(Self { metadata, tensors })
     }
 
-    /// Writes the file beside `path`, syncs it and moves it there.
+    /// Writes the file beside `path`, syncs it and moves it there. Integers named `num_batches_tracked` become 64-bit ones, as PyTorch
+    /// has them.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let dtype = |t: &Tensor| match t.dtype() {
-            DType::F32 => Dtype::F32,
-            DType::F16 => Dtype::F16,
-            DType::I32 => Dtype::I32,
-            DType::U32 => Dtype::U32,
-        };
-        let views: Vec<(&String, TensorView<'_>)> = self
+        let stored: Vec<(&String, Dtype, &Tensor, Cow<'_, [u8]>)> = self
             .tensors
             .iter()
             .map(|(name, t)| {
-                let view = TensorView::new(dtype(t), t.shape().to_vec(), t.bytes()).expect("bytes fill the shape");
-                (name, view)
+                let (dtype, bytes) = stored(name, t);
+                (name, dtype, t, bytes)
             })
             .collect();
+        let views = stored.iter().map(|(name, dtype, t, bytes)| {
+            let view = TensorView::new(*dtype, t.shape().to_vec(), bytes).expect("bytes fill the shape");
+            (name.as_str(), view)
+        });
         let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
         let bytes = safetensors::serialize(views, (!metadata.is_empty()).then_some(metadata))
             .map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;
@@ -81,6 +84,38 @@ impl TensorFile {
     }
 }
 
+/// A tensor's element type and bytes in a file.
+fn stored<'a>(name: &str, t: &'a Tensor) -> (Dtype, Cow<'a, [u8]>) {
+    let dtype = match t.dtype() {
+        DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::I32 if name.ends_with("num_batches_tracked") => {
+            let wide = t.as_i32().iter().flat_map(|&v| i64::from(v).to_le_bytes()).collect();
+            return (Dtype::I64, Cow::Owned(wide));
+        }
+        DType::I32 => Dtype::I32,
+        DType::U32 => Dtype::U32,
+    };
+    (dtype, Cow::Borrowed(t.bytes()))
+}
+
+/// Whether these are the first bytes of what `torch.save` writes: a zip archive, or a pickle in older versions. A safetensors file may begin
+/// with the same bytes, which are a length there, but its ninth is a brace.
+fn is_pickle(bytes: &[u8]) -> bool {
+    (bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80)) && bytes.get(8) != Some(&b'{')
+}
+
+/// How to make a safetensors file of a pickle.
+fn conversion(path: &Path) -> String {
+    let name = path.display().to_string();
+    let to = path.with_extension("safetensors").display().to_string();
+    format!(
+        "is a file of torch.save, which may run code when it is opened and is not read; convert it once in Python:\n\
+         import torch, safetensors.torch; state = torch.load({name:?}, map_location=\"cpu\", weights_only=True)\n\
+         safetensors.torch.save_file({{k: v.contiguous() for k, v in state.items()}}, {to:?})"
+    )
+}
+
 fn from_view(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
     let bytes = view.data();
     let shape = view.shape();
@@ -89,6 +124,7 @@ fn from_view(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
         Dtype::F32 => Ok(Tensor::from_bytes(TensorType::f32(shape), bytes)),
         Dtype::I32 => Ok(Tensor::from_bytes(TensorType::i32(shape), bytes)),
         Dtype::U32 => Ok(Tensor::from_bytes(TensorType::u32(shape), bytes)),
+        Dtype::U8 => Ok(Tensor::u32(shape, bytes.iter().map(|&b| u32::from(b)).collect())),
         Dtype::F64 => floats(chunks::<8>(bytes).map(|b| f64::from_le_bytes(b) as f32).collect()),
         Dtype::F16 => floats(chunks::<2>(bytes).map(|b| half::f16::from_le_bytes(b).to_f32()).collect()),
         Dtype::BF16 => floats(chunks::<2>(bytes).map(|b| half::bf16::from_le_bytes(b).to_f32()).collect()),
@@ -196,5 +232,43 @@ mod tests {
         let file = TensorFile::parse(Path::new("x"), &bytes).unwrap();
         assert_eq!(file.tensors["h"].as_f32(), [1.5, -2.0]);
         assert_eq!(file.tensors["l"].as_i32(), [3, -4]);
+    }
+
+    #[test]
+    fn files_of_torch_save_are_refused_with_the_way_to_convert_them() {
+        let zip = b"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl".as_slice();
+        let pickle = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".as_slice();
+        for bytes in [zip, pickle] {
+            let message = TensorFile::parse(Path::new("runs/model.pth"), bytes).unwrap_err().to_string();
+            assert!(message.contains(r#"torch.load("runs/model.pth""#), "{message}");
+            assert!(message.contains(r#""runs/model.safetensors")"#) && message.lines().count() == 3, "{message}");
+        }
+        // A header of 128 bytes begins as a pickle does.
+        let file = TensorFile { tensors: sample().tensors, ..Default::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.safetensors");
+        file.write(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let length = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+        assert!(length <= 128, "{length}");
+        let mut bytes = 128u64.to_le_bytes().to_vec();
+        bytes.extend(&whole[8..8 + length]);
+        bytes.resize(8 + 128, b' ');
+        bytes.extend(&whole[8 + length..]);
+        assert_eq!(TensorFile::parse(&path, &bytes).unwrap(), file);
+    }
+
+    #[test]
+    fn counters_of_batches_have_64_bits() {
+        let tensors = [("bn.num_batches_tracked".to_string(), Tensor::i32([], vec![3]))].into();
+        let file = TensorFile { tensors, ..Default::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.safetensors");
+        file.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let parsed = SafeTensors::deserialize(&bytes).unwrap();
+        let view = parsed.tensor("bn.num_batches_tracked").unwrap();
+        assert_eq!((view.dtype(), view.shape().len()), (Dtype::I64, 0));
+        assert_eq!(TensorFile::read(&path).unwrap(), file);
     }
 }

@@ -3,5 +3,6 @@
 //! On disk tensors have PyTorch's order of dimensions; [`crate::tensor::layout`] converts.
 
 mod file;
+pub mod torchvision;
 
 pub use file::{TensorFile, write_atomically};

@@ -1,15 +1,16 @@
 //! `wgvision eval` of detection networks: the twelve numbers of COCO, VOC's average precision by class, precision-recall curves.
 
 use super::EvalArgs;
+use crate::cli::detect::{drawn, rows};
 use crate::cli::{DeviceArgs, built_in, labelled, parse_share, parse_size, train, write_json};
 use crate::data::classes::shortened;
 use crate::data::coco::ResultRow;
-use crate::data::formats::detection_splits;
+use crate::data::formats::{detection_splits, may_have_masks};
 use crate::data::labelled::LabelledPictures;
 use crate::data::picture::write_picture;
-use crate::detection::Detection;
-use crate::detection::select::Select;
-use crate::draw::boxes::{detections, labels, sheet};
+use crate::detection::select::SHOWN_SCORE;
+use crate::draw::boxes::{labels, sheet};
+use crate::draw::instances::labels as masked_labels;
 use crate::draw::panel::row;
 use crate::draw::pr_curves::{PrCurve, pr_curves_png};
 use crate::engine::Detector;
@@ -35,9 +36,9 @@ pub struct DetectionArgs {
     /// What the labels' classes are to be called, as JSON: {"bus": "vehicle", "car": "vehicle", "kite": null}; null leaves boxes out.
     #[arg(long, value_name = "FILE")]
     class_map: Option<PathBuf>,
-    /// Of two boxes of a class that overlap by more, only the better one stays.
-    #[arg(long, value_name = "T", default_value_t = Select::default().iou_threshold, value_parser = parse_share::<f64>)]
-    iou: f64,
+    /// Of two boxes of a class that overlap by more, only the better one stays (default: the network's own).
+    #[arg(long, value_name = "T", value_parser = parse_share::<f64>)]
+    iou: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +46,9 @@ struct Numbers<'a> {
     pictures: usize,
     classes: &'a [String],
     coco: CocoNumbers,
+    /// Of masks instead of boxes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coco_masks: Option<CocoNumbers>,
     /// Mean over the classes of AP at IoU 0.5 over all points, and by 11 points.
     voc_ap: Option<f64>,
     voc_ap11: Option<f64>,
@@ -54,13 +58,14 @@ struct Numbers<'a> {
 pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     let gpu = device.open()?;
     let own = &args.detection;
-    let mut detector = Detector::load_on(&gpu, &args.model)?
-        .with_selection(Select { iou_threshold: own.iou, ..measured() })
-        .with_precision(args.precision);
+    let mut detector = Detector::load_on(&gpu, &args.model)?.with_precision(args.precision);
+    let mut select = measured(detector.model());
+    select.iou_threshold = own.iou.unwrap_or(select.iou_threshold);
+    detector = detector.with_selection(select);
     if let Some(size) = own.size {
         detector = detector.with_size(size)?;
     }
-    let classes = detector.model().classes.clone();
+    let classes = detector.model().classes().to_vec();
     let split = super::split(args, &detection_splits(&args.data));
     let data: Box<dyn LabelledPictures> = if built_in::is(&args.data) {
         let plates = built_in::plates(1, 2 << 20, 100);
@@ -70,7 +75,9 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
         }
         Box::new(plates)
     } else {
-        let (data, report) = labelled(&args.data, split.as_deref(), Some(&classes), own.class_map.as_deref())?;
+        let masks = detector.model().masks() && may_have_masks(&args.data, split.as_deref());
+        let map = own.class_map.as_deref();
+        let (data, report) = labelled(&args.data, split.as_deref(), Some(&classes), map, masks)?;
         eprintln!("{report}");
         Box::new(data)
     };
@@ -82,9 +89,17 @@ pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     println!("{} pictures{}", data.len(), split.map_or(String::new(), |s| format!(" of the split '{s}'")));
     println!("\nat an IoU of 0.5, as Pascal VOC measures it\n{}", table(&curves, &classes));
     println!("as COCO measures it: what, IoU, area, detections\n{coco}");
+    let coco_masks = match detector.model().masks() && all.true_masks.iter().any(|masks| !masks.is_empty()) {
+        true => Some(all.coco_masks(classes.len())?.numbers()),
+        false => None,
+    };
+    if let Some(numbers) = &coco_masks {
+        println!("masks, as COCO measures them\n{numbers}");
+    }
     if let Some(path) = &args.json {
         let [voc_ap11, voc_ap] = means(&curves);
-        let numbers = Numbers { pictures: data.len(), classes: &classes, coco, voc_ap, voc_ap11, curves: &curves };
+        let numbers =
+            Numbers { pictures: data.len(), classes: &classes, coco, coco_masks, voc_ap, voc_ap11, curves: &curves };
         write_json(path, &numbers)?;
     }
     match &own.out {
@@ -111,10 +126,12 @@ fn illustrate(out: &Path, data: &dyn LabelledPictures, all: &Detected, curves: &
         // Evenly over the data.
         let i = at * data.len() / shown;
         let labelled = data.get(i)?;
-        let sure = |d: &&Detection| d.score > Select::default().score_threshold;
-        let found: Vec<Detection> = all.found[i].iter().filter(sure).copied().collect();
-        let found = detections(&labelled.picture, &found, classes);
-        let truth = labels(&labelled.picture, &all.truth[i], classes);
+        let found = all.found_above(i, SHOWN_SCORE);
+        let found = drawn(&labelled.picture, &found, classes);
+        let truth = match all.true_masks[i].is_empty() {
+            true => labels(&labelled.picture, &all.truth[i], classes),
+            false => masked_labels(&labelled.picture, &all.truth[i], &all.true_masks[i], classes),
+        };
         let pair = row(&[("labels", &truth), ("found", &found)]);
         let file = out.join(format!("{}.png", Path::new(&labelled.name).with_extension("").display()));
         write_picture(file, &DynamicImage::ImageRgb8(pair.clone()))?;
@@ -122,11 +139,9 @@ fn illustrate(out: &Path, data: &dyn LabelledPictures, all: &Detected, curves: &
     }
     write_picture(out.join("sheet.png"), &DynamicImage::ImageRgb8(sheet(&pairs, 2, 900)))?;
     let ids = data.category_ids();
-    let rows: Vec<ResultRow> = (0..data.len())
-        .flat_map(|i| all.found[i].iter().map(move |d| (i, d)))
-        .map(|(i, d)| ResultRow::new(d, all.ids[i], &all.names[i], classes, &ids))
-        .collect();
-    write_json(&out.join("results.json"), &rows)?;
+    let of = |i: usize| rows(&all.found_above(i, 0.0), all.ids[i], &all.names[i], classes, &ids);
+    let results: Vec<ResultRow> = (0..data.len()).flat_map(of).collect();
+    write_json(&out.join("results.json"), &results)?;
     println!("\n{}: pr_curves.png, sheet.png, {} pictures, results.json", out.display(), shown);
     Ok(())
 }

@@ -5,7 +5,7 @@ mod segmentation;
 
 use super::DeviceArgs;
 use crate::Result;
-use crate::engine::detection_model;
+use crate::engine::DetectorModel;
 use crate::graph::Precision;
 use crate::weights::TensorFile;
 use clap::Args;
@@ -34,9 +34,9 @@ pub struct EvalArgs {
 
 pub fn run(args: &EvalArgs, device: &DeviceArgs) -> Result<()> {
     let file = TensorFile::read(&args.model)?;
-    match file.metadata.get("architecture").map(String::as_str) {
-        Some(detection_model::ARCHITECTURE) => detection::run(args, device),
-        _ => segmentation::run(args, device),
+    match DetectorModel::is_in(&file) {
+        true => detection::run(args, device),
+        false => segmentation::run(args, device),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::data::classes::{find_class, shortened};
 use crate::data::detection::{DetectionSource, MultiScale};
 use crate::data::formats::detection_splits;
 use crate::data::jitter::DetectionAugment;
-use crate::data::labelled::LabelledPictures;
+use crate::data::labelled::{LabelledFiles, LabelledPictures};
 use crate::data::letterbox::Fit;
 use crate::engine::train_detection::DetectionRun;
 use crate::engine::{DetectionModel, parameters};
@@ -20,12 +20,15 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Anchors unless told otherwise.
+const FITTED: &str = "fit";
+
 /// What only detection networks take.
 #[derive(Args)]
 #[command(next_help_heading = "Detectors")]
 pub struct DetectionArgs {
     /// Anchors of a built-in network: `fit` to the training boxes, `default`, or numbers in pixels: W,H,W,H,...
-    #[arg(long, value_name = "fit|default|LIST", default_value = "fit")]
+    #[arg(long, value_name = "fit|default|LIST", default_value = FITTED)]
     anchors: String,
     /// Train at sizes around the network's own, another every ten batches.
     #[arg(long)]
@@ -42,17 +45,29 @@ pub struct DetectionArgs {
 }
 
 impl DetectionArgs {
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.capacity
+    }
+
+    /// Fails if something is given that only Darknet's networks take.
+    pub(super) fn refuse(&self) -> Result<()> {
+        match self.multi_scale || self.stretch || self.anchors != FITTED {
+            true => Err(Error::Usage("--anchors, --multi-scale and --stretch are for Darknet's networks".into())),
+            false => Ok(()),
+        }
+    }
+
     fn fit(&self) -> Fit {
         if self.stretch { Fit::Stretch } else { Fit::Letterbox }
     }
 }
 
 /// Labelled pictures of any kind.
-type Pictures = Box<dyn LabelledPictures>;
+pub(super) type Pictures = Box<dyn LabelledPictures>;
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let given = args.model.as_deref().map(Given::read).transpose()?;
-    let (train, val) = data(args, given.as_ref())?;
+    let (train, val) = data(args, given.as_ref().map(|g| &g.model.classes[..]), false)?;
     let (model, start) = match given {
         Some(given) => go_on(args, given, train.classes())?,
         None => (new_network(args, &train)?, BTreeMap::new()),
@@ -63,7 +78,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     };
     let capacity = match args.detection.capacity {
         Some(n) => n,
-        None => room(&train, &augment)?,
+        None => room(&train, if augment.mosaic > 0.0 { 4 } else { 1 })?,
     };
     let multi_scale = args.detection.multi_scale.then(|| MultiScale { seed: args.seed, ..MultiScale::default() });
     let settings = super::settings(args, train.len())?;
@@ -86,6 +101,7 @@ pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     let done = run.train(&gpu, source, &CachedLabelled::new(val, CACHE), &args.out, args.resume, &mut progress)?;
     progress.finish();
     super::report(args, "mAP@0.5", &done.outcome, done.data_wait, done.skipped);
+    super::report_objects(&done.shown, capacity);
     Ok(())
 }
 
@@ -95,12 +111,18 @@ fn usual_augment() -> DetectionAugment {
     DetectionAugment { hue: 0.03, saturation: 1.3, exposure: 1.3, ..mild }
 }
 
+/// What is wrong with labels that a Mask R-CNN is to be trained on or validated on.
+const BOXES_ONLY: &str =
+    "no object has a mask, which this network draws; boxes are enough for a fasterrcnn or a retinanet";
 /// The share of the pictures that are validated on where the data do not say which.
 const SET_ASIDE: f64 = 0.1;
 
-/// The pictures to train on, and those to validate on.
-fn data(args: &TrainArgs, given: Option<&Given>) -> Result<(Pictures, Pictures)> {
+/// The pictures to train on, and those to validate on. `known` are the classes of a model to go on from.
+pub(super) fn data(args: &TrainArgs, known: Option<&[String]>, masks: bool) -> Result<(Pictures, Pictures)> {
     if built_in::is(&args.data) {
+        if masks {
+            return Err(Error::file(&args.data, BOXES_ONLY));
+        }
         return Ok((
             Box::new(built_in::plates(args.seed, 0, 1600)),
             Box::new(built_in::plates(args.seed, 1 << 20, 64)),
@@ -110,21 +132,26 @@ fn data(args: &TrainArgs, given: Option<&Given>) -> Result<(Pictures, Pictures)>
     let names = (!args.names.is_empty()).then_some(&args.names[..]);
     let there = detection_splits(&args.data);
     let named = |name: &str| there.iter().any(|s| s == name).then(|| name.to_string());
-    let (mut train, report) = labelled(&args.data, named("train").as_deref(), names, map)?;
+    let (mut train, report) = labelled(&args.data, named("train").as_deref(), names, map, masks)?;
     eprintln!("{report}");
-    if let (None, Some(given)) = (names, given)
-        && train.classes().iter().all(|name| find_class(&given.model.classes, name).is_some())
+    let need_masks = |path: &Path, files: &LabelledFiles| {
+        let [boxes, with_mask] = files.masked();
+        if masks && boxes > 0 && with_mask == 0 { Err(Error::file(path, BOXES_ONLY)) } else { Ok(()) }
+    };
+    need_masks(&args.data, &train)?;
+    if let (None, Some(known)) = (names, known)
+        && train.classes().iter().all(|name| find_class(known, name).is_some())
     {
-        train = train.with_classes(&given.model.classes)?;
+        train = train.with_classes(known)?;
     }
     let classes = train.classes().to_vec();
     let validation = named("val").or_else(|| named("valid"));
     let val = match (&args.val, &validation) {
         (Some(path), _) => {
             let split = detection_splits(path).into_iter().find(|s| s == "val" || s == "valid");
-            labelled(path, split.as_deref(), Some(&classes), map)?
+            labelled(path, split.as_deref(), Some(&classes), map, masks)?
         }
-        (None, Some(split)) => labelled(&args.data, Some(split), Some(&classes), map)?,
+        (None, Some(split)) => labelled(&args.data, Some(split), Some(&classes), map, masks)?,
         (None, None) => {
             let (train, val) = train.divide(SET_ASIDE, args.seed);
             if train.is_empty() {
@@ -139,6 +166,7 @@ fn data(args: &TrainArgs, given: Option<&Given>) -> Result<(Pictures, Pictures)>
         }
     };
     eprintln!("{}", val.1);
+    need_masks(args.val.as_deref().unwrap_or(&args.data), &val.0)?;
     Ok((Box::new(train), Box::new(val.0)))
 }
 
@@ -204,7 +232,7 @@ fn built_in(args: &TrainArgs, name: &str, train: &Pictures) -> Result<Darknet> {
     let anchors = match args.detection.anchors.as_str() {
         _ if count == 0 => None,
         "default" => None,
-        "fit" => {
+        FITTED => {
             let found = fit(&shapes(train, args.detection.fit(), size)?, count, args.seed)?;
             let line: Vec<String> = found.shapes.iter().map(|[w, h]| format!("{w:.0},{h:.0}")).collect();
             eprintln!("anchors {} fitted to {} boxes, mean IoU {:.3}", line.join(" "), found.boxes, found.mean_iou);
@@ -239,12 +267,11 @@ fn numbers(list: &str) -> Result<Vec<[f32; 2]>> {
 /// Most boxes that a network is given room for by itself: every one costs time in every step.
 const MOST: usize = 256;
 
-/// Room for the boxes of the fullest picture, or of a mosaic of such.
-fn room(train: &Pictures, augment: &DetectionAugment) -> Result<usize> {
+/// Room for the boxes of the fullest picture, or of so many of such `together`.
+pub(super) fn room(train: &Pictures, together: usize) -> Result<usize> {
     let mut most = 1;
     for i in 0..train.len() {
         most = most.max(train.labels(i)?.boxes.len());
     }
-    let together = if augment.mosaic > 0.0 { 4 * most } else { most };
-    Ok(together.next_multiple_of(8).min(MOST))
+    Ok((together * most).next_multiple_of(8).min(MOST))
 }

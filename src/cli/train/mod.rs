@@ -2,24 +2,30 @@
 
 mod bars;
 mod detection;
+mod instances;
 mod segmentation;
 
 pub(super) use bars::Bars;
 pub use bars::bar;
 
 use super::{DeviceArgs, parse_size};
+use crate::engine::parameters::unexpected;
 use crate::engine::train::{Outcome, TrainSettings};
+use crate::engine::train_detection::Shown;
+use crate::engine::{DetectorModel, instance_model};
+use crate::models::instance::named;
 use crate::optim::{Rate, Schedule, Warmup};
+use crate::weights::TensorFile;
 use crate::{Error, Result};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct TrainArgs {
-    /// Architecture: unet, a detector of `wgvision models` such as yolo-micro, or a Darknet .cfg file.
+    /// Architecture: unet, a detector of `wgvision models` such as yolo-micro or maskrcnn_micro, or a Darknet .cfg file.
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "model", conflicts_with = "model")]
     arch: Option<String>,
-    /// Go on from a trained detector's weights (another number of classes starts with new heads).
+    /// Go on from a trained or converted detector's weights (other classes start with new heads).
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Labelled pictures. unet: a folder with images/SPLIT and masks/SPLIT. Detectors: a VOC folder, YOLO labels with data.yaml,
@@ -41,7 +47,8 @@ pub struct TrainArgs {
     /// Pictures in a batch.
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
-    /// Height and width: of the random crops (unet; default 128), of the network's input (detectors; default: its own).
+    /// Height and width: of the random crops (unet; default 128), of the network's input (detectors; default: its own; 800x1344 for R-CNN
+    /// and RetinaNet, 256 for their micro networks).
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<[usize; 2]>,
     /// Learning rate.
@@ -85,15 +92,39 @@ pub struct TrainArgs {
     segmentation: segmentation::SegmentationArgs,
     #[command(flatten)]
     detection: detection::DetectionArgs,
+    #[command(flatten)]
+    instances: instances::InstanceArgs,
 }
 
 pub fn run(args: &TrainArgs, device: &DeviceArgs) -> Result<()> {
     if !args.resume && args.out.join("last.safetensors").exists() {
         return Err(Error::file(&args.out, "already holds a run; continue it with --resume, or choose another --out"));
     }
-    match args.arch.as_deref() {
+    let instances = match (args.arch.as_deref(), &args.model) {
+        (Some(name), _) => named(name, 1).is_some(),
+        (None, Some(path)) => is_instances(path)?,
+        (None, None) => unreachable!("clap asks for one of the two"),
+    };
+    if instances {
+        return instances::run(args, device);
+    }
+    let arch = args.arch.as_deref();
+    if let Some(name) = arch.filter(|name| *name != "unet" && !name.ends_with(".cfg")) {
+        super::published(name)?;
+    }
+    args.instances.refuse()?;
+    match arch {
         Some("unet") => segmentation::run(args, device),
         _ => detection::run(args, device),
+    }
+}
+
+/// Whether a model file holds an R-CNN or a RetinaNet. Fails on a file that is no detector.
+fn is_instances(path: &Path) -> Result<bool> {
+    let file = TensorFile::read(path)?;
+    match DetectorModel::is_in(&file) {
+        true => Ok(file.metadata.get("architecture").is_some_and(|name| name == instance_model::ARCHITECTURE)),
+        false => Err(unexpected(path, &file, "a detector to go on from")),
     }
 }
 
@@ -121,8 +152,21 @@ fn settings(args: &TrainArgs, pictures: usize) -> Result<TrainSettings> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
-    let json = super::json_argument(text)?;
+    let json = super::json_argument(what, text)?;
     serde_json::from_value(json).map_err(|e| Error::Usage(format!("{what}: {e}")))
+}
+
+/// Which objects a finished run had no use for, if there were any, on stdout.
+fn report_objects(shown: &Shown, capacity: usize) {
+    let Shown { objects, left_out, without_mask } = shown;
+    if *left_out > 0 {
+        println!(
+            "no room for {left_out} of {objects} objects shown, the smallest of their pictures; --capacity is {capacity}"
+        );
+    }
+    if *without_mask > 0 {
+        println!("{without_mask} of {objects} objects shown have no mask and were not trained on");
+    }
 }
 
 /// What a finished run has to say, on stdout.

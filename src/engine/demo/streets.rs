@@ -53,7 +53,9 @@ pub fn plate_detector(gpu: &Gpu) -> Result<Detector> {
 pub fn streets(gpu: &Gpu, segmenter: &mut Segmenter, seed: u64, first: u64, size: [usize; 2]) -> Result<Streetwise> {
     let config = SceneConfig { width: STREET[0], height: STREET[1], letters: 0.0, ..SceneConfig::default() };
     let data = PlateScenes::new(seed, first, MEASURED, config, LEAST);
-    let mut detector = plate_detector(gpu)?.with_selection(Select { iou_threshold: OVERLAP, ..measured() });
+    let detector = plate_detector(gpu)?;
+    let select = Select { iou_threshold: OVERLAP, ..measured(detector.model()) };
+    let mut detector = detector.with_selection(select);
     let all = detect_all(&mut detector, &data, |_| {})?;
     let [_, ap] = means(&all.voc(1).curves());
     let sure = |i: usize| all.found[i].iter().copied().filter(|d| d.score > SURE).collect::<Vec<Detection>>();

@@ -56,6 +56,8 @@ pub struct BackboneConfig {
     /// How many of its five stages are trained, from the last on, 0 to 5. Those of a ResNet are layer4, layer3, layer2, layer1, and
     /// conv1 with bn1; those of VGG-16 its groups of convolutions between poolings.
     pub trainable: usize,
+    /// Activation checkpointing: what is inside of a ResNet's blocks is computed again in the backward pass, for less memory and more arithmetic.
+    pub checkpoint: bool,
     /// What becomes of the feature maps.
     pub neck: Neck,
 }
@@ -68,6 +70,7 @@ impl Default for BackboneConfig {
             width: 64,
             norm: Norm::FROZEN,
             trainable: 3,
+            checkpoint: false,
             neck: Neck::Fpn(FpnConfig::default()),
         }
     }
@@ -122,7 +125,8 @@ impl BackboneConfig {
             BackboneKind::ResNet101 => (true, [3, 4, 23, 3]),
             BackboneKind::Vgg16 => return None,
         };
-        Some(ResNet { bottleneck, blocks, width: self.width, norm: self.norm, trainable: self.trainable })
+        let Self { width, norm, trainable, checkpoint, .. } = *self;
+        Some(ResNet { bottleneck, blocks, width, norm, trainable, checkpoint })
     }
 
     /// The maps of `levels` (ascending); what lies behind the last of them is not built.

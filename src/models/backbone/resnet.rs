@@ -21,6 +21,8 @@ pub struct ResNet {
     pub norm: Norm,
     /// Stages that are trained, the first that count: layer4, layer3, layer2, layer1, conv1 with bn1.
     pub trainable: usize,
+    /// What is inside of a block is not kept for the backward pass but computed again.
+    pub checkpoint: bool,
 }
 
 impl ResNet {
@@ -42,7 +44,10 @@ impl ResNet {
             net.scope(&format!("layer{layer}"), |net| {
                 for block in 0..self.blocks[layer - 1] {
                     let stride = if block == 0 && layer > 1 { 2 } else { 1 };
-                    x = net.scope(&block.to_string(), |net| self.block(net, layer, stride, x))?;
+                    x = net.scope(&block.to_string(), |net| match self.checkpoint {
+                        true => net.checkpoint(|net| self.block(net, layer, stride, x)),
+                        false => self.block(net, layer, stride, x),
+                    })?;
                 }
                 Ok(x)
             })

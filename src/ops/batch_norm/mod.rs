@@ -1,23 +1,35 @@
 //! Batch norm (Ioffe and Szegedy, 2015): y = (x - mean) / sqrt(variance + eps) * weight + bias, channel by channel.
 //!
 //! [`BatchNorm`] takes mean and variance from the batch and moves the running statistics; [`BatchNormEval`] takes the
-//! running ones as constants, which also makes it what is called frozen batch norm. Nothing here stores state: the
+//! running ones as constants, which also makes it what is called frozen batch norm; [`BatchNormCounted`] is the training form for
+//! tensors in which some pictures are padding. Nothing here stores state: the
 //! new running statistics are outputs, and the graph writes them over the old ones.
 
+mod counted;
 pub(super) mod dispatch;
 mod grad;
 pub(super) mod params;
+
+pub use counted::BatchNormCounted;
 
 use super::{Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
 use crate::gpu::Slot::Input;
 use crate::tensor::{DType, TensorType};
 
-/// The registry's entry. With `training` it builds [`BatchNorm`], else [`BatchNormEval`], whose only output is y.
+/// The registry's entry. With `training` it builds [`BatchNorm`], or [`BatchNormCounted`] if `counted` is given, else
+/// [`BatchNormEval`], whose only output is y.
 pub static ENTRY: Entry = Entry {
     name: "batch_norm",
-    summary: "y = (x - mean) / sqrt(var + eps) * weight + bias over the channels of (N, C, H, W) or (N, C)",
-    args: &[Arg::f32("x"), Arg::f32("weight"), Arg::f32("bias"), Arg::f32("running_mean"), Arg::f32("running_var")],
+    summary: "y = (x - mean) / sqrt(var + eps) * weight + bias over the channels of (N, C, H, W) or (N, C); counted: 0 for pictures to leave out",
+    args: &[
+        Arg::f32("x"),
+        Arg::f32("weight"),
+        Arg::f32("bias"),
+        Arg::f32("running_mean"),
+        Arg::f32("running_var"),
+        Arg::optional("counted"),
+    ],
     attrs: &[
         Attr { name: "training", default: "false", doc: "statistics of the batch; running ones are moved" },
         Attr { name: "momentum", default: "0.1", doc: "weight of the batch in the running statistics" },
@@ -34,13 +46,21 @@ pub static ENTRY: Entry = Entry {
         &dispatch::GRAD_AFFINE,
         &dispatch::GRAD_X,
         &dispatch::GRAD_X_FROZEN,
+        &counted::MOMENTS,
+        &counted::FINISH,
+        &counted::NORMALISE,
+        &counted::GRAD_SUMS,
+        &counted::GRAD_LINE,
+        &counted::GRAD_X,
     ],
-    build: |attrs, _| {
+    build: |attrs, given| {
         let eps = attrs.float("eps", 1e-5)?;
         let (momentum, unbiased) = (attrs.float("momentum", 0.1)?, attrs.flag("unbiased", true)?);
-        Ok(match attrs.flag("training", false)? {
-            true => Built::images(BatchNorm { eps, momentum, unbiased }, 5, 5),
-            false => Built::images(BatchNormEval { eps }, 5, 1),
+        Ok(match (attrs.flag("training", false)?, given[5].is_some()) {
+            (true, true) => Built::images(BatchNormCounted { eps, momentum, unbiased }, 6, 5),
+            (true, false) => Built::images(BatchNorm { eps, momentum, unbiased }, 5, 5),
+            (false, true) => return Err(attrs.fail("training", "must be true where `counted` is given")),
+            (false, false) => Built::images(BatchNormEval { eps }, 5, 1),
         })
     },
 };

@@ -1,4 +1,4 @@
-//! How a picture's rows and channels are laid over a workgroup's lanes, and the uniform struct that says so.
+//! How a picture's rows and channels are laid over a workgroup's lanes, and the uniform structs that say so.
 
 crate::uniform! {
     /// Uniform of all kernels of the room; each reads the fields it needs.
@@ -26,6 +26,36 @@ crate::uniform! {
         /// Whether the kernel is given variances instead of 1 / standard deviation.
         from_variance: u32,
         pad0: u32,
+    }
+}
+
+crate::uniform! {
+    /// Uniform of the kernels over the pictures that count: the same lanes, and which rows make a picture.
+    pub struct CountedParams {
+        /// Rows in all: N * H * W.
+        rows: u32,
+        /// Channels.
+        channels: u32,
+        /// Channels that one workgroup takes.
+        lane_channels: u32,
+        /// Rows that one workgroup reads at a time.
+        lane_rows: u32,
+        /// Largest power of two below `lane_rows`.
+        half_rows: u32,
+        /// Chunks of rows.
+        chunks: u32,
+        /// Rows in a chunk.
+        chunk_rows: u32,
+        /// Pictures: N.
+        pictures: u32,
+        /// Rows of one picture: H * W.
+        picture_rows: u32,
+        /// Added to the variance.
+        eps: f32,
+        /// Weight of the batch in the running statistics.
+        momentum: f32,
+        /// Whether the running variance takes the unbiased one.
+        unbiased: u32,
     }
 }
 
@@ -69,5 +99,17 @@ impl Params {
     /// Bytes of the partial results of `images` images.
     pub fn partial_bytes(&self, images: usize) -> u64 {
         images as u64 * u64::from(self.chunks) * u64::from(self.channels) * 8
+    }
+}
+
+impl CountedParams {
+    /// The lanes of `all`, whose rows are those of `pictures` pictures.
+    pub fn new(all: &Params, pictures: usize) -> Self {
+        let Params { rows, channels, lane_channels, lane_rows, half_rows, chunks, chunk_rows, .. } = *all;
+        let pictures = pictures as u32;
+        let picture_rows = rows / pictures;
+        let lanes =
+            Self { rows, channels, lane_channels, lane_rows, half_rows, chunks, chunk_rows, ..Default::default() };
+        Self { pictures, picture_rows, ..lanes }
     }
 }

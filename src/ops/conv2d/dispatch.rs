@@ -23,8 +23,6 @@ pub enum Variant {
     Tiled,
 }
 
-const EPILOGUES: &[crate::gpu::Variant] = &[&[("ACTIVATION", 3.0)]];
-
 macro_rules! kernel {
     ($name:ident, $label:literal, $file:literal, $params:ty, $variants:expr) => {
         kernel!($name, $label, $file, $params, $variants, Needs::Nothing);
@@ -41,26 +39,12 @@ macro_rules! kernel {
 }
 pub(super) use kernel;
 
-halves!(LANES, "conv2d.lanes", "gather_lanes.wgsl", EPILOGUES, Needs::Nothing, Needs::F16);
-halves!(
-    DEPTHWISE,
-    "conv2d.depthwise",
-    "gather_depthwise.wgsl",
-    &[&[("ACTIVATION", 3.0), ("SLIDE", 1.0)], &[("SLIDE", -1.0)]],
-    Needs::Nothing,
-    Needs::F16
-);
-halves!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", EPILOGUES, Needs::Nothing, Needs::F16);
-halves!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", EPILOGUES, Needs::Subgroups, Needs::F16Subgroups);
-halves!(
-    SUBGROUP_ANY,
-    "conv2d.subgroup_any",
-    "gather_subgroup_any.wgsl",
-    &[&[("ACTIVATION", 3.0), ("FLAT", 1.0)]],
-    Needs::Subgroups,
-    Needs::F16Subgroups
-);
-halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", EPILOGUES, Needs::Nothing, Needs::F16);
+halves!(LANES, "conv2d.lanes", "gather_lanes.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(DEPTHWISE, "conv2d.depthwise", "gather_depthwise.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
+halves!(SUBGROUP_ANY, "conv2d.subgroup_any", "gather_subgroup_any.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
+halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
 /// The kernel for a shape on a device. `forced` wins where it takes the shape.
@@ -115,12 +99,12 @@ pub(crate) fn gather(
     let (code, slope) = fused.activation.code();
     // One run of memory for each kernel row: see gather_subgroup_any.wgsl.
     let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
-    let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 8 || !flat);
-    let lanes = lanes(match variant {
-        Variant::Lanes => g.output[3],
-        Variant::Depthwise => g.output[3] / 4,
-        _ => outputs.div_ceil(4),
-    });
+    let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2);
+    let lanes = match variant {
+        Variant::Lanes => lanes(g.output[3], cx.profile),
+        Variant::Depthwise => lanes(g.output[3] / 4, cx.profile),
+        _ => lanes(outputs.div_ceil(4), cx.profile),
+    };
     let (kernel, tile, blocks) = match variant {
         Variant::Lanes => (&LANES, 8, g.output[3].div_ceil(lanes)),
         Variant::Depthwise => (&DEPTHWISE, 8, (g.output[3] / 4).div_ceil(lanes)),
@@ -138,22 +122,16 @@ pub(crate) fn gather(
         _ => [g.phase_pixels().div_ceil(tile), blocks * g.groups, g.phases()],
     }
     .map(|n| n as u32);
-    let mut overrides = vec![("ACTIVATION", f64::from(code))];
-    match variant {
-        Variant::Lanes => {
-            overrides.push(("LANES", lanes as f64));
-            overrides.push(("GROUPED", f64::from(u8::from(g.groups > 1))));
-        }
-        Variant::Depthwise => {
-            let along = tap_move(g.axes[1]);
-            let slides = g.axes[1].down == 1 && along.abs() == 1;
-            overrides.push(("LANES", lanes as f64));
-            overrides.push(("SLIDE", if slides { f64::from(along) } else { 0.0 }));
-        }
-        Variant::Registers => overrides.push(("LANES", lanes as f64)),
-        Variant::Subgroup if !fine => overrides.push(("FLAT", f64::from(u8::from(flat)))),
-        Variant::Subgroup | Variant::Tiled => {}
-    }
+    // What costs little to decide while running is in the uniform: every set of overrides is a kernel to compile.
+    let overrides = match variant {
+        Variant::Lanes => vec![("LANES", lanes as f64), ("GROUPED", f64::from(u8::from(g.groups > 1)))],
+        Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
+        Variant::Subgroup | Variant::Tiled => Vec::new(),
+    };
+    let rounds = match variant {
+        Variant::Lanes | Variant::Depthwise => 4,
+        _ => 8,
+    };
     // A binding that is not used still has to be bound, to memory of its own so that it costs no pipeline of its own.
     let mut idle = || {
         scratch.push(16);
@@ -166,6 +144,9 @@ pub(crate) fn gather(
         blocks: blocks as u32,
         has_bias: u32::from(fused.bias.is_some()),
         has_residual: u32::from(fused.residual.is_some()),
+        activation: code,
+        rounds,
+        flat: u32::from(flat),
         ..params(g)
     };
     // The input gradient has turned its weight into f32 scratch; everything else reads its second input.
@@ -190,9 +171,21 @@ pub(crate) fn turn_weight(
     launch.with(&[("GROUPED", f64::from(u8::from(groups > 1)))]).costing(n, 8 * n)
 }
 
-/// Invocations of a workgroup whose lanes are channels: 8, 16 or 32, enough for all where that many are.
-pub(super) fn lanes(channels: usize) -> usize {
-    if channels > 16 { 32 } else { channels.next_multiple_of(8) }
+/// Invocations of a workgroup whose lanes are channels: 8, 16 or 32, enough for all where that many are. Software devices with subgroups
+/// run a workgroup of eight as fast as a larger one, and then have one kernel to compile.
+pub(super) fn lanes(channels: usize, profile: &Profile) -> usize {
+    match channels {
+        _ if profile.kind == DeviceKind::Software && profile.subgroup_size >= 8 => 8,
+        17.. => 32,
+        _ => channels.next_multiple_of(8),
+    }
+}
+
+/// One or minus one where the input position moves by one from pixel to pixel and by that from tap to tap, so that neighbouring pixels
+/// share inputs; else 0.
+fn slide(axis: Axis) -> i32 {
+    let along = tap_move(axis);
+    if axis.down == 1 && along.abs() == 1 { along } else { 0 }
 }
 
 /// How far the input position moves from one tap of a phase to the next.
@@ -211,7 +204,7 @@ fn params(g: &Gather) -> GatherParams {
         phase: four([qh, qw, y.up, x.up]),
         step: four([y.down, x.down, y.tap_step(), x.tap_step()]),
         base: [y.base, x.base, y.tap, x.tap].map(|v| v as i32),
-        delta: [tap_move(y), tap_move(x), 0, 0],
+        delta: [tap_move(y), tap_move(x), slide(x), 0],
         pixels: g.phase_pixels() as u32,
         ..Default::default()
     }

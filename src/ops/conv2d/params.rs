@@ -16,7 +16,7 @@ crate::uniform! {
         step: [u32; 4],
         /// `base` in y and x, `tap` in y and x.
         base: [i32; 4],
-        /// How far the input position moves between two taps of a phase, in y and x.
+        /// How far the input position moves between two taps of a phase, in y and x; what [`super::dispatch`] calls a slide.
         delta: [i32; 4],
         /// Of the activation.
         slope: f32,
@@ -28,12 +28,12 @@ crate::uniform! {
         pixels: u32,
         /// Workgroups along the output channels of a group.
         blocks: u32,
-        /// Unused.
-        pad0: u32,
-        /// Unused.
-        pad1: u32,
-        /// Unused.
-        pad2: u32,
+        /// Code of the activation.
+        activation: u32,
+        /// Rounds in which a kernel stores its tile.
+        rounds: u32,
+        /// 1 where the taps of a kernel row are one run of memory.
+        flat: u32,
     }
 }
 
@@ -52,7 +52,7 @@ crate::uniform! {
         rows_y: [i32; 4],
         /// The same in x.
         rows_x: [i32; 4],
-        /// Step, base and tap of `columns` in y.
+        /// Step, base and tap of `columns` in y; 1 where it is `columns` that moves.
         columns_y: [i32; 4],
         /// The same in x.
         columns_x: [i32; 4],
@@ -62,8 +62,8 @@ crate::uniform! {
         blocks: u32,
         /// Elements of the weight.
         size: u32,
-        /// Unused.
-        pad: u32,
+        /// Rounds in which a kernel stores its tile.
+        rounds: u32,
     }
 }
 

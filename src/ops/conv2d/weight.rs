@@ -15,7 +15,7 @@ kernel!(
     "conv2d.weight_subgroup_any",
     "weight_subgroup_any.wgsl",
     WeightParams,
-    &[&[("MOVING_COLUMNS", 1.0)]],
+    &[],
     Needs::Subgroups
 );
 kernel!(WEIGHT_TILED, "conv2d.weight_tiled", "weight_tiled.wgsl", WeightParams, &[&[("MOVING_COLUMNS", 1.0)]]);
@@ -60,11 +60,11 @@ impl WeightSum {
         let taps = self.kernel[0] * self.kernel[1];
         let size = taps * inputs * self.columns[3];
         let variant = choose(inputs, outputs, self.groups, profile, forced);
-        let lanes = lanes(match variant {
-            Variant::Lanes => self.columns[3],
-            Variant::Depthwise => self.columns[3] / 4,
-            _ => outputs.div_ceil(4),
-        });
+        let lanes = match variant {
+            Variant::Lanes => lanes(self.columns[3], profile),
+            Variant::Depthwise => lanes(self.columns[3] / 4, profile),
+            _ => lanes(outputs.div_ceil(4), profile),
+        };
         // Few input channels fill a tile only together with other taps, which moving columns forbid.
         let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 16 || self.moving_columns);
         let in_rows = if inputs == 1 { 1 } else { 4 };
@@ -99,6 +99,7 @@ impl WeightSum {
         let still = Axis::forward(1, 0, 0);
         let (rows, columns) = if self.moving_columns { ([still; 2], self.axes) } else { (self.axes, [still; 2]) };
         let axis = |a: Axis| [a.down as i32, a.base as i32, a.tap as i32, 0];
+        let moving = i32::from(self.moving_columns);
         let four = |v: [usize; 4]| v.map(|e| e as u32);
         let params = WeightParams {
             rows: four(self.rows),
@@ -107,11 +108,12 @@ impl WeightSum {
             anchors: four([n, h, w, per_part]),
             rows_y: axis(rows[0]),
             rows_x: axis(rows[1]),
-            columns_y: axis(columns[0]),
+            columns_y: [columns[0].down as i32, columns[0].base as i32, columns[0].tap as i32, moving],
             columns_x: axis(columns[1]),
             groups: self.groups as u32,
             blocks: blocks as u32,
             size: size as u32,
+            rounds: 8,
             ..Default::default()
         };
         let to = if parts == 1 { Slot::Output(0) } else { Slot::Scratch(0) };
@@ -123,8 +125,8 @@ impl WeightSum {
                 ("ROWS", in_rows as f64),
             ],
             Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
-            Variant::Subgroup if fine => Vec::new(),
-            Variant::Subgroup | Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
+            Variant::Subgroup => Vec::new(),
+            Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
         };
         let bytes = 4 * (self.rows.iter().product::<usize>() + self.columns.iter().product::<usize>() + parts * size);
         let grid = [grid_x as u32, grid_y as u32, parts as u32];
