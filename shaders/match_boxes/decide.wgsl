@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = vec4<u32>(n * params.rows) + min(i, vec4<u32>(params.rows - 1u));
     let most = vec4<u32>(best[row.x], best[row.y], best[row.z], best[row.w]);
     let place = vec4<i32>(matched[row.x], matched[row.y], matched[row.z], matched[row.w]);
-    var open = most >= vec4<u32>(least) & (place != vec4<i32>(ABSENT));
+    var open = (most >= vec4<u32>(least)) & (place != vec4<i32>(ABSENT));
     var tied = open & vec4<bool>(least == 0u);
     open = open & !tied;
     if any(open) {
