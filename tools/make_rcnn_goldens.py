@@ -97,7 +97,7 @@ RETINA = {"min_size": 256, "max_size": 480, "topk_candidates": 60, "detections_p
 # The pictures are those on which every decision of the model is far enough from its other outcome.
 INFERENCE = {
     "fasterrcnn_resnet50_fpn": (RCNN, ["a8", "b2", "c1"]),
-    "maskrcnn_resnet50_fpn": (RCNN, ["a8", "b2", "c1"]),
+    "maskrcnn_resnet50_fpn": (RCNN, ["a8", "b2", "c0"]),
     "retinanet_resnet50_fpn": (RETINA, ["a0", "b2", "c1"]),
     "fasterrcnn_resnet50_fpn_v2": (RCNN, ["a3", "b2", "c0"]),
     "maskrcnn_resnet50_fpn_v2": (RCNN, ["a3", "b2", "c0"]),

@@ -115,8 +115,7 @@ fn picture(pixels: &Tensor) -> image::RgbImage {
     image::RgbImage::from_raw(shape[1] as u32, shape[0] as u32, bytes).expect("three channels")
 }
 
-/// Pixels of all masks of a file that may differ: those whose probability is one half but for rounding. torchvision's own float32 differs from
-/// its float64, which the files hold, in two.
+/// Pixels of all masks of a file that may differ: those whose probability is one half but for rounding. None does on a software device.
 const FLIPPED: u64 = 4;
 
 /// Detections: count and labels the same, boxes to 0.01 pixel, scores to 1e-4, masks with an IoU of at least 0.999, or but for one pixel.
