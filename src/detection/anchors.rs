@@ -3,6 +3,8 @@
 //! Everything is computed on the host, in f32 and in torchvision's order of operations, so that the numbers are the same: they depend on
 //! the sizes of tensors alone and become a constant of the graph.
 
+use crate::graph::Graph;
+use crate::ops::Value;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -75,6 +77,12 @@ impl AnchorSpec {
             }
         }
         Ok(Tensor::f32([1, data.len() / 4, 4], data))
+    }
+
+    /// The anchors over feature maps (N, H_l, W_l, C) of an input of height and width `padded`; see [`AnchorSpec::anchors`].
+    pub fn over(&self, graph: &Graph, features: &[Value], padded: [usize; 2]) -> Result<Tensor> {
+        let grids: Vec<[usize; 2]> = features.iter().map(|&map| [1, 2].map(|d| graph.shape(map)[d])).collect();
+        self.anchors(padded, &grids)
     }
 }
 

@@ -93,8 +93,6 @@ const IGNORED: i32 = -100;
 pub struct Instances {
     /// Boxes, scores, classes and counts.
     pub detections: Selected,
-    /// The label, in torchvision's counting with the background as 0, that class 0 of the detections stands for.
-    pub first_label: usize,
     /// (N, K, M, M): probabilities inside of each detection's box.
     pub masks: Option<Value>,
 }
@@ -273,7 +271,7 @@ impl RoiConfig {
             let scores = reshape(g, scores, &[n, p, classes - 1])?;
             select_detections(g, boxes, scores, &self.selection(p))
         })?;
-        let Some(head) = &self.mask else { return Ok(Instances { detections, first_label: 1, masks: None }) };
+        let Some(head) = &self.mask else { return Ok(Instances { detections, masks: None }) };
         let k = net.graph.shape(detections.scores)[1];
         let logits = head.build(net, pyramid, detections.boxes, classes, None)?;
         let masks = net.graph.scope("masks", |g| {
@@ -287,7 +285,7 @@ impl RoiConfig {
             let probabilities = g.add(Sigmoid, &[own])?;
             reshape(g, probabilities, &[n, k, size, size])
         })?;
-        Ok(Instances { detections, first_label: 1, masks: Some(masks) })
+        Ok(Instances { detections, masks: Some(masks) })
     }
 
     /// How detections are chosen. Scores of a region add up to 1, so no more of its classes can pass the threshold than fit into it: that

@@ -2,7 +2,7 @@
 
 use super::shared::{concat, reshape};
 use crate::graph::Graph;
-use crate::nn::{Connected, Conv, Init, Net, Norm};
+use crate::nn::{BINDING, Connected, Conv, Init, Net, Norm};
 use crate::ops::Value;
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
@@ -217,9 +217,6 @@ struct MaskPredictor {
     /// Bytes that the transposed convolution makes of one region.
     bytes: usize,
 }
-
-/// Bytes that every WebGPU device binds at once.
-const BINDING: usize = 128 << 20;
 
 impl MaskPredictor {
     fn declare(net: &mut Net<'_>, x: Value, width: usize, classes: usize) -> Result<Self> {

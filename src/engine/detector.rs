@@ -148,10 +148,15 @@ impl Detector {
             DetectorModel::Darknet(model) => {
                 let (images, places) = letterboxed(model, pictures);
                 let batch = Batch { pictures: pictures.len(), size: model.size, regions: None };
-                self.run(batch, &[(IMAGES, &images)], places, 1)
+                self.run(batch, &[(IMAGES, &images)], places)
             }
             DetectorModel::Instance(model) => {
-                self.model.refuse_proposals()?;
+                if model.network.takes_proposals() {
+                    return Err(Error::Usage(
+                        "this network looks into regions that are given: use `Detector::detect_regions` from Rust"
+                            .into(),
+                    ));
+                }
                 let batch = model.transform.batch(pictures);
                 self.run_resized(batch, None)
             }
@@ -163,24 +168,14 @@ impl Detector {
         let kind = Batch { pictures: shape[0], size: [shape[1], shape[2]], regions: proposals.map(|p| p.shape()[1]) };
         let mut feed = vec![(IMAGES, &batch.images), (SIZES, &batch.image_sizes)];
         feed.extend(proposals.map(|p| (PROPOSALS, p)));
-        let first_label = match &self.model {
-            DetectorModel::Instance(model) => model.network.first_label(),
-            DetectorModel::Darknet(_) => 1,
-        };
         let places = batch.resized.iter().map(|&r| Placed { picture: r.original, back: Back::Resized(r) }).collect();
-        self.run(kind, &feed, places, first_label)
+        self.run(kind, &feed, places)
     }
 
-    fn run(
-        &mut self,
-        batch: Batch,
-        feed: &[(&str, &Tensor)],
-        places: Vec<Placed>,
-        first_label: usize,
-    ) -> Result<PendingDetections> {
+    fn run(&mut self, batch: Batch, feed: &[(&str, &Tensor)], places: Vec<Placed>) -> Result<PendingDetections> {
         let run = self.program(batch)?.run(feed)?;
         self.last_report = run.report;
-        Ok(PendingDetections { run, places, first_label })
+        Ok(PendingDetections { run, places, first_label: self.model.first_label() })
     }
 
     fn program(&mut self, batch: Batch) -> Result<&mut Executable> {
@@ -287,7 +282,7 @@ impl Found {
 pub struct PendingDetections {
     run: Run,
     places: Vec<Placed>,
-    /// See [`crate::detection::roi_heads::Instances`].
+    /// See [`DetectorModel::first_label`].
     first_label: usize,
 }
 

@@ -3,12 +3,11 @@
 use super::detection_model::{self, DetectionModel};
 use super::instance_model::{self, InstanceModel};
 use super::parameters::unexpected;
+use crate::Result;
 use crate::detection::select::Select;
 use crate::graph::Variables;
-use crate::models::instance::InstanceNet;
 use crate::nn::ParameterSpec;
 use crate::weights::TensorFile;
-use crate::{Error, Result};
 use std::path::Path;
 
 /// A detector of any kind, beside its weights.
@@ -79,15 +78,11 @@ impl DetectorModel {
         }
     }
 
-    /// Fails if regions must be given to it.
-    pub(super) fn refuse_proposals(&self) -> Result<()> {
+    /// The label, with the background as 0, that class 0 of its detections stands for; labels are classes counted from 1.
+    pub(super) fn first_label(&self) -> usize {
         match self {
-            Self::Instance(InstanceModel { network: InstanceNet::Rcnn(net), .. }) if net.rpn.is_none() => {
-                Err(Error::Usage(
-                    "this network looks into regions that are given: use `Detector::detect_regions` from Rust".into(),
-                ))
-            }
-            _ => Ok(()),
+            Self::Darknet(_) => 1,
+            Self::Instance(model) => model.network.first_label(),
         }
     }
 }

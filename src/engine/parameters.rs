@@ -1,7 +1,8 @@
 //! Weights between a model's file and the device: what every kind of model file shares.
 
+use crate::gpu::Gpu;
 use crate::graph::Variables;
-use crate::nn::ParameterSpec;
+use crate::nn::{ParameterSpec, initialise};
 use crate::tensor::Tensor;
 use crate::weights::TensorFile;
 use crate::{Error, Result};
@@ -33,6 +34,18 @@ pub fn value(path: &Path, file: &TensorFile, spec: &ParameterSpec) -> Result<Ten
         return Err(Error::file(path, format!("tensor '{}' is {}, {want} was expected", spec.name, stored.ty())));
     }
     Ok(spec.layout.import(stored))
+}
+
+/// The variables that a training run begins with: `start`, as far as it fits, and first values for the rest.
+pub fn begin(gpu: &Gpu, specs: &[ParameterSpec], start: &BTreeMap<String, Tensor>, seed: u64) -> Result<Variables> {
+    let variables = Variables::new(gpu);
+    for spec in specs {
+        if let Some(value) = start.get(&spec.name).filter(|v| v.ty() == spec.ty) {
+            variables.set(&spec.name, value)?;
+        }
+    }
+    initialise(&variables, specs, seed)?;
+    Ok(variables)
 }
 
 /// The metadata of a model file: architecture, who wrote it, and what else the model says of itself.

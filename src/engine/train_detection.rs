@@ -3,6 +3,7 @@
 use super::detection_model::DetectionModel;
 use super::detector::Detector;
 use super::evaluate_detection::{detect_all, measured};
+use super::parameters;
 use super::train::{Feed, Outcome, Progress, Scores, StepGraph, TrainSettings, Trainer, training_graph};
 use super::train_segmentation::BEST;
 use crate::data::detection::{DetectionBatch, DetectionSource};
@@ -14,7 +15,7 @@ use crate::gpu::Gpu;
 use crate::graph::{Graph, Variables};
 use crate::metrics::voc::means;
 use crate::models::darknet::STEP;
-use crate::nn::{Net, initialise};
+use crate::nn::Net;
 use crate::ops::add::Add;
 use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
@@ -89,14 +90,7 @@ impl DetectionRun {
         let sizes = train.multi_scale.map_or(vec![train.size], |m| m.sizes(train.size));
         let steps =
             sizes.iter().map(|&size| self.step_graph(size, train.capacity)).collect::<Result<Vec<StepGraph>>>()?;
-        let specs = self.model.specs();
-        let variables = Variables::new(gpu);
-        for spec in specs {
-            if let Some(value) = self.start.get(&spec.name).filter(|v| v.ty() == spec.ty) {
-                variables.set(&spec.name, value)?;
-            }
-        }
-        initialise(&variables, specs, self.settings.seed)?;
+        let variables = parameters::begin(gpu, self.model.specs(), &self.start, self.settings.seed)?;
         self.start_doubtful(&variables)?;
         let mut metadata = self.model.metadata();
         metadata.insert("batch".into(), self.batch.to_string());

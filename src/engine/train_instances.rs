@@ -3,6 +3,7 @@
 use super::detector::Detector;
 use super::evaluate_detection::detect_all;
 use super::instance_model::InstanceModel;
+use super::parameters;
 use super::train::{Feed, Progress, Scores, StepGraph, TrainSettings, Trainer, training_graph};
 use super::train_detection::{DetectionOutcome, Shown};
 use super::train_segmentation::BEST;
@@ -14,7 +15,7 @@ use crate::gpu::Gpu;
 use crate::graph::{Graph, Variables};
 use crate::metrics::coco::CocoEval;
 use crate::models::instance::{IMAGES, SIZES, inputs};
-use crate::nn::{Net, initialise};
+use crate::nn::Net;
 use crate::ops::add::Add;
 use crate::optim::Optimizer;
 use crate::tensor::{Tensor, TensorType};
@@ -57,14 +58,7 @@ impl InstanceRun {
             return Err(Error::Usage("training needs a canvas: one size for all batches".into()));
         };
         let step = self.step_graph(canvas, train.capacity)?;
-        let specs = self.model.specs();
-        let variables = Variables::new(gpu);
-        for spec in specs {
-            if let Some(value) = self.start.get(&spec.name).filter(|v| v.ty() == spec.ty) {
-                variables.set(&spec.name, value)?;
-            }
-        }
-        initialise(&variables, specs, self.settings.seed)?;
+        let variables = parameters::begin(gpu, self.model.specs(), &self.start, self.settings.seed)?;
         let mut metadata = self.model.metadata();
         metadata.insert("batch".into(), self.batch.to_string());
         metadata.insert("augment".into(), serde_json::to_string(&train.augment).expect("plain data"));

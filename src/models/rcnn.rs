@@ -8,7 +8,6 @@ use crate::detection::rpn::RpnConfig;
 use crate::detection::truth::{Chance, NamedLosses, Truth};
 use crate::nn::Net;
 use crate::ops::Value;
-use crate::tensor::Tensor;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +49,7 @@ impl Rcnn {
         let (features, pyramid) = self.features(net, pictures)?;
         let proposals = match (&self.rpn, pictures.proposals) {
             (Some(rpn), None) => net.scope("rpn", |net| {
-                let anchors = anchors(rpn, net, &features, pyramid.input)?;
+                let anchors = rpn.anchors.over(net.graph, &features, pyramid.input)?;
                 let output = rpn.build(net, &features)?;
                 rpn.proposals(net.graph, &output, &anchors, pictures.sizes, false)
             })?,
@@ -76,7 +75,7 @@ impl Rcnn {
         let (features, pyramid) = self.features(net, pictures)?;
         let (proposals, of_rpn) = match (&self.rpn, pictures.proposals) {
             (Some(rpn), None) => net.scope("rpn", |net| {
-                let anchors = anchors(rpn, net, &features, pyramid.input)?;
+                let anchors = rpn.anchors.over(net.graph, &features, pyramid.input)?;
                 let output = rpn.build(net, &features)?;
                 let proposals = rpn.proposals(net.graph, &output, &anchors, pictures.sizes, true)?;
                 Ok((proposals, rpn.losses(net.graph, &output, &anchors, truth, chance)?))
@@ -105,12 +104,6 @@ impl Rcnn {
         let pyramid = Pyramid { levels: features[..own].to_vec(), input: [shape[1], shape[2]] };
         Ok((features, pyramid))
     }
-}
-
-/// The anchors of all feature maps.
-fn anchors(rpn: &RpnConfig, net: &Net<'_>, features: &[Value], input: [usize; 2]) -> Result<Tensor> {
-    let grids: Vec<[usize; 2]> = features.iter().map(|&f| [1, 2].map(|d| net.graph.shape(f)[d])).collect();
-    rpn.anchors.anchors(input, &grids)
 }
 
 fn wrong(what: &str) -> Error {

@@ -36,7 +36,7 @@ impl RetinaNet {
     pub fn detect(&self, net: &mut Net<'_>, pictures: &Pictures) -> Result<Instances> {
         let (output, anchors) = self.build(net, pictures)?;
         let detections = self.head.detect(net.graph, &output, &anchors, pictures.sizes)?;
-        Ok(Instances { detections, first_label: 0, masks: None })
+        Ok(Instances { detections, masks: None })
     }
 
     /// Adds the network and its losses, `classification` and `bbox_regression`, whose sum is to be minimised.
@@ -48,8 +48,7 @@ impl RetinaNet {
     fn build(&self, net: &mut Net<'_>, pictures: &Pictures) -> Result<(RetinaOutput, Tensor)> {
         let shape = net.graph.shape(pictures.images);
         let features = self.backbone.build(net, pictures.images)?;
-        let grids: Vec<[usize; 2]> = features.iter().map(|&f| [1, 2].map(|d| net.graph.shape(f)[d])).collect();
-        let anchors = self.head.anchors.anchors([shape[1], shape[2]], &grids)?;
+        let anchors = self.head.anchors.over(net.graph, &features, [shape[1], shape[2]])?;
         let output = net.scope("head", |net| self.head.build(net, &features, self.classes + 1))?;
         Ok((output, anchors))
     }

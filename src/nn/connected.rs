@@ -11,7 +11,7 @@ use crate::tensor::layout::Layout;
 
 /// Bytes that every WebGPU device binds at once. A larger weight is cut by this on every device, so that a
 /// checkpoint made on one can be read on any other.
-const SHARD: usize = 128 << 20;
+pub const BINDING: usize = 128 << 20;
 
 /// A fully connected layer: (N, in) -> (N, out). A weight of more than 128 MiB is several parameters, `weight.0`, `weight.1`, ...,
 /// with the next outputs each; every op then works on one range at a time.
@@ -88,7 +88,7 @@ impl Connected {
 
     /// Outputs of each weight: as many as fit, and the rest.
     fn shards(&self, inputs: usize) -> Vec<usize> {
-        let most = (SHARD / (4 * inputs.max(1))).max(1);
+        let most = (BINDING / (4 * inputs.max(1))).max(1);
         (0..self.out).step_by(most).map(|first| most.min(self.out - first)).collect()
     }
 
@@ -113,7 +113,7 @@ mod tests {
         let yolov1 = Connected::new(4096);
         let shards = yolov1.shards(7 * 7 * 1024);
         assert_eq!(shards.iter().sum::<usize>(), 4096);
-        assert!(shards.len() == 7 && shards.iter().all(|out| 4 * out * 7 * 7 * 1024 <= SHARD), "{shards:?}");
+        assert!(shards.len() == 7 && shards.iter().all(|out| 4 * out * 7 * 7 * 1024 <= BINDING), "{shards:?}");
         assert_eq!(yolov1.shards(4096), [4096]);
         assert_eq!(yolov1.weights(4096).collect::<Vec<_>>(), ["weight"]);
         assert_eq!(yolov1.weights(7 * 7 * 1024).last().unwrap(), "weight.6");

@@ -8,7 +8,7 @@ mod init;
 mod layers;
 mod norm;
 
-pub use connected::{Connected, WeightInit};
+pub use connected::{BINDING, Connected, WeightInit};
 pub use init::{Init, Net, ParameterSpec, initialise};
 pub use layers::{Conv, UpConv};
 pub use norm::{BatchNormLayer, Norm};
