@@ -1,6 +1,5 @@
 //! R-CNN and RetinaNet against torchvision: whole networks with weights by formula, in inference and in training.
-//! `tools/make_rcnn_goldens.py` says what the files hold. One network of each kind is compared in the suite, all of them by
-//! `tools/check-torchvision`.
+//! `tools/make_rcnn_goldens.py` says what the files hold.
 
 use crate::harness::gpu;
 use serde_json::Value as Json;
@@ -186,7 +185,6 @@ fn mask_rcnn_detects_as_torchvision() {
 }
 
 #[test]
-#[ignore = "minutes: tools/check-torchvision"]
 fn other_networks_detect_as_torchvision() {
     for name in ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn"] {
         check_inference(name);
@@ -194,7 +192,6 @@ fn other_networks_detect_as_torchvision() {
 }
 
 #[test]
-#[ignore = "minutes: tools/check-torchvision"]
 fn second_versions_detect_as_torchvision() {
     for name in ["fasterrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2", "retinanet_resnet50_fpn_v2"] {
         check_inference(name);
@@ -354,14 +351,12 @@ fn retinanet_trains_as_torchvision() {
 }
 
 #[test]
-#[ignore = "minutes: tools/check-torchvision"]
 fn other_networks_train_as_torchvision() {
     check_training("train_fasterrcnn");
     check_training("train_maskrcnn_norm");
 }
 
 #[test]
-#[ignore = "minutes: tools/check-torchvision"]
 fn second_versions_train_as_torchvision() {
     check_training("train_maskrcnn_v2");
     check_training("train_retinanet_v2");
