@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use wgvision::Result;
-use wgvision::data::instances::{InstanceAugment, InstanceSource};
+use wgvision::data::instances::{InstanceAugment, InstanceBatch, InstanceSource};
 use wgvision::data::labelled::{LabelledPicture, LabelledPictures};
 use wgvision::data::loader::Source;
 use wgvision::data::resize::RcnnTransform;
@@ -19,9 +19,9 @@ use wgvision::engine::train_detection::DetectionOutcome;
 use wgvision::engine::train_instances::{InstanceRun, feed, truth_inputs};
 use wgvision::engine::{Detector, InstanceModel};
 use wgvision::gpu::{Gpu, Pace, Report};
-use wgvision::graph::{Executable, Graph, Options, Plan, Variables};
+use wgvision::graph::{Executable, Graph, Kind, Options, Plan, Variables};
 use wgvision::models::instance::{InstanceNet, inputs};
-use wgvision::nn::{Net, initialise};
+use wgvision::nn::{Net, first_value, initialise};
 use wgvision::ops::add::Add;
 use wgvision::optim::{Optimizer, Rate};
 use wgvision::tensor::{Tensor, TensorType};
@@ -212,7 +212,7 @@ fn a_small_mask_rcnn_learns_boxes_and_masks() {
     }
 }
 
-/// torchvision's v2 heads, Faster R-CNN and RetinaNet take steps with finite losses that fall.
+/// Faster R-CNN on a pyramid and on a single level, and RetinaNet: their losses fall.
 #[test]
 fn other_families_learn_too() {
     let gpu = &own_gpu();
@@ -220,7 +220,13 @@ fn other_families_learn_too() {
     let retina =
         InstanceNet::by_name("retinanet_resnet18_fpn", 2).and_then(|net| net.changed(narrow)).expect("a network");
     let fpn = serde_json::json!({"backbone": {"norm": {"train": {}}, "neck": {"fpn": {"channels": 16}}}, "head": {"convs": 1}});
-    for network in [small("fasterrcnn_micro"), retina.changed(fpn).expect("a network")] {
+    let single = serde_json::json!({
+        "backbone": {"width": 8, "trainable": 5, "norm": {"train": {}}, "neck": {"level": 4}},
+        "rpn": {"anchors": {"sizes": [[12, 20, 32]]}, "post_nms": {"training": 32}},
+        "roi": {"head": {"mlp": {"width": 32}}, "sample": 32},
+    });
+    let single = InstanceNet::by_name("fasterrcnn_resnet18", 2).and_then(|net| net.changed(single)).expect("a network");
+    for network in [small("fasterrcnn_micro"), single, retina.changed(fpn).expect("a network")] {
         let run = InstanceRun {
             settings: TrainSettings { optimizer: Optimizer::adam(), ..run(small("fasterrcnn_micro"), 30).settings },
             ..run(network, 30)
@@ -341,4 +347,59 @@ fn a_step_of_the_large_mask_rcnn_is_planned_near_its_lower_bound() {
         assert!(memory.peak as f64 <= 1.15 * memory.lower_bound as f64, "{} over {}", memory.peak, memory.lower_bound);
     }
     assert!(checkpointed.peak < plain.peak, "{} with checkpoints, {} without", checkpointed.peak, plain.peak);
+}
+
+/// Masks end where their picture ends: what lies beside it on the canvas is not learnt from, even by regions that touch the edge.
+#[test]
+fn masks_beside_the_picture_are_not_learnt_from() {
+    let gpu = &own_gpu();
+    let run = run(small("maskrcnn_micro"), 1);
+    let step = run.step_graph([64, 64], 4).expect("a graph");
+    let variables = Variables::new(gpu);
+    initialise(&variables, run.model.specs(), 3).expect("fits");
+    let (_, loss) = step.parts.iter().find(|(name, _)| name == "loss_mask").expect("a named loss");
+    let mut exec = Executable::new(&step.graph, &[("loss_mask", *loss)], &variables).expect("fits");
+    let source = InstanceSource {
+        transform: RcnnTransform { min_size: 48, max_size: 48, canvas: Some([64, 64]), ..run.model.transform.clone() },
+        augment: InstanceAugment::default(),
+        ..source(&run, 8)
+    };
+    // Picture 7 has an object at its right edge.
+    let sample = |_| source.sample(7, &mut Rng::new(0)).expect("drawn");
+    let batch = source.collate((0..4).map(sample).collect()).expect("a batch");
+    let right = batch.gt_boxes.as_f32().chunks(4).map(|b| b[2]).fold(0.0, f32::max);
+    assert_eq!(right, 48.0, "an object reaches the edge of the picture, which is 48 pixels wide");
+    let masks = batch.gt_masks.clone().expect("masks");
+    // The second word of each row holds pixels 32 to 63: everything from 48 on is beside the picture.
+    let filled =
+        masks.as_u32().iter().enumerate().map(|(i, w)| if i % 2 == 1 { w | 0xffff_0000 } else { *w }).collect();
+    let beside = InstanceBatch { gt_masks: Some(Tensor::u32(masks.shape(), filled)), ..batch.clone() };
+    let hyper = run.settings.hyper(1);
+    let mut loss = |batch: InstanceBatch| {
+        let tensors = feed(batch, 1);
+        let mut given: Vec<(&str, &Tensor)> = tensors.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        given.push(("hyper", &hyper));
+        // Each of the two starts from the same weights.
+        for spec in run.model.specs() {
+            variables.set(&spec.name, &first_value(spec, 3)).expect("same type");
+        }
+        exec.run(&given).and_then(|run| run.wait_for("loss_mask")).expect("runs").scalar()
+    };
+    let (clean, filled) = (loss(batch), loss(beside));
+    assert!(clean > 0.0 && clean.to_bits() == filled.to_bits(), "{clean} and {filled}");
+}
+
+/// Regions are pooled from the levels of the pyramid proper; its extra one serves proposals alone.
+#[test]
+fn regions_come_from_the_four_levels_of_the_pyramid() {
+    let mut graph = Graph::new();
+    let pictures = inputs(&mut graph, 1, [64, 64], None).expect("new names");
+    let network = InstanceNet::by_name("maskrcnn_resnet50_fpn", 1).expect("a name");
+    network.detect(&mut Net::new(&mut graph, false), &pictures).expect("a network");
+    let sizes = |name: &str| -> Vec<Vec<usize>> {
+        let pools = graph.nodes().iter().filter(|n| matches!(&n.kind, Kind::Op(op) if op.name() == name));
+        pools.map(|n| n.inputs.iter().map(|&v| graph.shape(v)[1]).collect()).collect()
+    };
+    // Heights of the maps, then the regions and their levels.
+    assert_eq!(sizes("roi_align"), [vec![16, 8, 4, 2, 1000, 1000], vec![16, 8, 4, 2, 100, 100]]);
 }
