@@ -199,8 +199,8 @@ impl Product {
 /// A factor of (rows, columns) whose rows are whole vectors of `width` (2 or 4), its steps counted in such vectors: itself where it is
 /// that already, else a packed copy in scratch, which gets zeros behind the last column.
 fn rows_of(width: usize, factor: &Factor, [rows, columns]: [usize; 2], work: &mut Work) -> Factor {
-    let whole = columns % width == 0 && factor.batch.iter().all(|step| step % width == 0);
-    if factor.steps[1] == 1 && factor.steps[0] % width == 0 && whole {
+    let whole = columns.is_multiple_of(width) && factor.batch.iter().all(|step| step.is_multiple_of(width));
+    if factor.steps[1] == 1 && factor.steps[0].is_multiple_of(width) && whole {
         let batch = factor.batch.map(|step| step / width);
         return Factor { steps: [factor.steps[0] / width, 1], batch, ..*factor };
     }
