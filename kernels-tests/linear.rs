@@ -10,6 +10,8 @@ use wgvision::tensor::Tensor;
 
 struct Spec;
 
+const VARIANTS: [Option<Variant>; 4] = [None, Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)];
+
 fn case(rng: &mut Rng, rows: &[usize], inputs: usize, outputs: usize, op: Linear) -> (Linear, Vec<Tensor>) {
     let mut tensors = vec![rng.tensor([rows, &[inputs]].concat()), rng.tensor([inputs, outputs])];
     if op.bias {
@@ -24,7 +26,7 @@ impl OpSpec for Spec {
     const RANDOM: usize = 32;
 
     fn boundary(rng: &mut Rng) -> Vec<(Linear, Vec<Tensor>)> {
-        let sizes: [(&[usize], usize, usize); 9] = [
+        let sizes: [(&[usize], usize, usize); 10] = [
             (&[1], 1, 1),
             (&[], 5, 3),
             (&[4], 16, 32),
@@ -34,10 +36,11 @@ impl OpSpec for Spec {
             (&[2, 3, 5], 31, 12),
             (&[1], 1031, 10),
             (&[257], 3, 129),
+            (&[2], 4099, 3),
         ];
         let mut cases = Vec::new();
         for (i, (rows, inputs, outputs)) in sizes.into_iter().enumerate() {
-            for variant in [Some(Variant::Registers), Some(Variant::Tiled)] {
+            for variant in [Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)] {
                 cases.push(case(rng, rows, inputs, outputs, Linear { bias: i % 3 != 1, variant }));
             }
         }
@@ -47,8 +50,7 @@ impl OpSpec for Spec {
     fn random(rng: &mut Rng) -> (Linear, Vec<Tensor>) {
         let rows = [rng.range(1, 3), rng.range(1, 4), rng.range(1, 3)];
         let dropped = rng.range(0, 3);
-        let op =
-            Linear { bias: rng.coin(), variant: rng.pick(&[None, Some(Variant::Registers), Some(Variant::Tiled)]) };
+        let op = Linear { bias: rng.coin(), variant: rng.pick(&VARIANTS) };
         let (inputs, outputs) = (rng.range(1, 9), rng.range(1, 9));
         case(rng, &rows[dropped..], inputs, outputs, op)
     }

@@ -9,7 +9,7 @@ use wgvision::tensor::Tensor;
 
 struct Spec;
 
-const VARIANTS: [Option<Variant>; 3] = [None, Some(Variant::Registers), Some(Variant::Tiled)];
+const VARIANTS: [Option<Variant>; 4] = [None, Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)];
 
 /// Factors of a product of (m, k) and (k, n) with batch extents of their own.
 fn case(rng: &mut Rng, size: [usize; 3], batch: [&[usize]; 2], op: MatMul) -> (MatMul, Vec<Tensor>) {
@@ -53,10 +53,11 @@ impl OpSpec for Spec {
             [1, 257, 300],
             [131, 1, 97],
             [130, 36, 40],
+            [3, 5, 4101],
         ];
         let mut cases = Vec::new();
         for (i, size) in sizes.into_iter().enumerate() {
-            for variant in [Some(Variant::Registers), Some(Variant::Tiled)] {
+            for variant in [Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)] {
                 let op = MatMul { transpose_a: i % 2 == 1, transpose_b: i % 4 > 1, variant };
                 cases.push(case(rng, size, [&[], &[]], op));
             }

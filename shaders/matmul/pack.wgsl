@@ -16,8 +16,9 @@ struct Params {
     has_bias: u32,
     // Vectors of four in a row of packed b.
     quads: u32,
-    pad0: u32,
-    pad1: u32,
+    // Of matmul.subgroup: rounds in which it stores, and the first k of a pass.
+    rounds: u32,
+    first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

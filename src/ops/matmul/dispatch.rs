@@ -9,8 +9,10 @@ use crate::ops::Work;
 /// A way to multiply. Tests force each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// Sums in registers, loads of a uniform over the workgroup: software devices.
+    /// Sums in registers, loads of a uniform over the workgroup: software devices without subgroups.
     Registers,
+    /// Sixteen rows by sixteen columns, a handed round a subgroup: software devices.
+    Subgroup,
     /// 64 by 64 tiles through workgroup memory: all others.
     Tiled,
 }
@@ -31,6 +33,14 @@ pub(super) static REGISTERS: Kernel = Kernel {
     needs: Needs::Nothing,
 };
 
+pub(super) static SUBGROUP: Kernel = Kernel {
+    label: "matmul.subgroup",
+    source: include_str!("../../../shaders/matmul/subgroup.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Subgroups,
+};
+
 pub(super) static TILED: Kernel = Kernel {
     label: "matmul.tiled",
     source: include_str!("../../../shaders/matmul/tiled.wgsl"),
@@ -41,6 +51,9 @@ pub(super) static TILED: Kernel = Kernel {
 
 /// Invocations in a workgroup of [`REGISTERS`]: the width of the vectors that software devices compute with.
 const LANES: u32 = 8;
+
+/// Extent along k of one pass of [`SUBGROUP`]: 16 rows and 16 columns of it are 256 KiB. A multiple of four.
+const PASS: usize = 2048;
 
 /// One factor: steps in elements along its two dimensions and along the two batch dimensions of the result (0 where repeated).
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +100,16 @@ fn words(steps: [usize; 2], batch: [usize; 2]) -> [u32; 4] {
 impl Product {
     /// The launches on a device.
     pub fn work(&self, profile: &Profile, forced: Option<Variant>) -> Work {
-        let by_kind = if profile.kind == DeviceKind::Software { Variant::Registers } else { Variant::Tiled };
-        match forced.unwrap_or(by_kind) {
+        // The subgroup kernel counts on a workgroup of eight being (part of) one subgroup.
+        let subgroup = profile.subgroup_size >= 8;
+        let usual = match profile.kind {
+            DeviceKind::Software if subgroup => Variant::Subgroup,
+            DeviceKind::Software => Variant::Registers,
+            _ => Variant::Tiled,
+        };
+        match forced.filter(|&v| v != Variant::Subgroup || subgroup).unwrap_or(usual) {
             Variant::Registers => self.registers(),
+            Variant::Subgroup => self.subgroup(),
             Variant::Tiled => self.tiled(),
         }
     }
@@ -135,29 +155,72 @@ impl Product {
         let [_, n, k] = self.size;
         let mut params = self.params();
         let mut work = Work::default();
-        let mut slot = self.b.slot;
-        let quads = params.quads as usize;
-        if self.b.steps == [n, 1] && n % 4 == 0 {
-            params.b = words([n / 4, 1], self.b.batch.map(|step| step / 4));
-        } else {
-            let [outer, inner] = self.b.own_batch;
-            let own = [if outer > 1 { self.b.batch[0] } else { 0 }, if inner > 1 { self.b.batch[1] } else { 0 }];
-            let pack = Params { inner: inner as u32, b: words(self.b.steps, own), ..params };
-            let groups = [params.quads.div_ceil(8), params.k.div_ceil(32), (outer * inner) as u32];
-            let bytes = 16 * (outer * inner * k * quads) as u64;
-            slot = Slot::Scratch(0);
-            work.scratch.push(bytes);
-            work.launches.push(Launch::new(&PACK, pack, vec![self.b.slot, slot], groups).costing(bytes / 4, 2 * bytes));
-            let matrix = k * quads;
-            let batch = [if outer > 1 { inner * matrix } else { 0 }, if inner > 1 { matrix } else { 0 }];
-            params.b = words([quads, 1], batch);
-        }
+        let b = rows_of(4, &self.b, [k, n], &mut work);
+        params.b = words(b.steps, b.batch);
         let groups = [params.m.div_ceil(4), params.quads.div_ceil(LANES), self.batches()];
-        let slots = vec![self.a.slot, slot, self.bias.unwrap_or(self.a.slot), self.c];
+        let slots = vec![self.a.slot, b.slot, self.bias.unwrap_or(self.a.slot), self.c];
         let (flops, bytes) = self.cost();
         work.launches.push(
             Launch::new(&REGISTERS, params, slots, groups).with(&[("LANES", f64::from(LANES))]).costing(flops, bytes),
         );
         work
     }
+
+    /// Each factor is packed first unless its rows already are whole vectors and pairs.
+    fn subgroup(&self) -> Work {
+        let [m, n, k] = self.size;
+        let mut params = Params { rounds: 16, ..self.params() };
+        let mut work = Work::default();
+        let a = rows_of(4, &self.a, [m, k], &mut work);
+        let b = rows_of(2, &self.b, [k, n], &mut work);
+        params.a = words(a.steps, a.batch);
+        params.b = words(b.steps, b.batch);
+        let groups = [params.m.div_ceil(16), params.n.div_ceil(16), self.batches()];
+        // A binding that is not used is bound to memory of its own: a is bound as vectors and cannot stand in for it.
+        let bias = self.bias.unwrap_or_else(|| {
+            work.scratch.push(16);
+            Slot::Scratch(work.scratch.len() - 1)
+        });
+        let slots = vec![a.slot, b.slot, bias, self.c];
+        let (flops, bytes) = self.cost();
+        let passes = k.div_ceil(PASS);
+        for pass in 0..passes {
+            let ends = ((pass + 1) * PASS).min(k) as u32;
+            // The bias is added once.
+            let has_bias = if pass == 0 { params.has_bias } else { 0 };
+            let params = Params { first: (pass * PASS) as u32, k: ends, has_bias, ..params };
+            let launch = Launch::new(&SUBGROUP, params, slots.clone(), groups);
+            work.launches.push(launch.costing(flops / passes as u64, bytes / passes as u64));
+        }
+        work
+    }
+}
+
+/// A factor of (rows, columns) whose rows are whole vectors of `width` (2 or 4), its steps counted in such vectors: itself where it is
+/// that already, else a packed copy in scratch, which gets zeros behind the last column.
+fn rows_of(width: usize, factor: &Factor, [rows, columns]: [usize; 2], work: &mut Work) -> Factor {
+    let whole = columns.is_multiple_of(width) && factor.batch.iter().all(|step| step.is_multiple_of(width));
+    if factor.steps[1] == 1 && factor.steps[0].is_multiple_of(width) && whole {
+        let batch = factor.batch.map(|step| step / width);
+        return Factor { steps: [factor.steps[0] / width, 1], batch, ..*factor };
+    }
+    let [outer, inner] = factor.own_batch;
+    let own = [if outer > 1 { factor.batch[0] } else { 0 }, if inner > 1 { factor.batch[1] } else { 0 }];
+    let quads = columns.div_ceil(4);
+    let pack = Params {
+        n: columns as u32,
+        k: rows as u32,
+        inner: inner as u32,
+        b: words(factor.steps, own),
+        quads: quads as u32,
+        ..Default::default()
+    };
+    let groups = [quads.div_ceil(8), rows.div_ceil(32), outer * inner].map(|v| v as u32);
+    let bytes = 16 * (outer * inner * rows * quads) as u64;
+    let slot = Slot::Scratch(work.scratch.len());
+    work.scratch.push(bytes);
+    work.launches.push(Launch::new(&PACK, pack, vec![factor.slot, slot], groups).costing(bytes / 4, 2 * bytes));
+    let row = quads * 4 / width;
+    let batch = [if outer > 1 { inner * rows * row } else { 0 }, if inner > 1 { rows * row } else { 0 }];
+    Factor { slot, steps: [row, 1], batch, own_batch: factor.own_batch }
 }

@@ -15,7 +15,9 @@ crate::uniform! {
         has_bias: u32,
         /// Vectors of four in a row of packed b.
         quads: u32,
-        pad0: u32,
-        pad1: u32,
+        /// In which the subgroup kernel stores its tile.
+        rounds: u32,
+        /// The first k of a pass of the subgroup kernel.
+        first: u32,
     }
 }
