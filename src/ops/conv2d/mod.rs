@@ -2,7 +2,8 @@
 //! bias, residual and activation applied before the result is stored.
 //!
 //! All passes are one of two sums: a gather over taps and channels (forward, input gradients, transposed convolution)
-//! or a product over pixels (weight gradients). [`geometry`] says what meets what; `dispatch` and `weight` choose kernels.
+//! or a product over pixels (weight gradients). [`geometry`] says what meets what; `dispatch` and `weight` choose kernels, `winograd` another way where it is
+//! the faster one.
 
 mod dispatch;
 mod geometry;
