@@ -3,6 +3,7 @@
 //! The enumeration of terms here serves `conv_transpose2d` too, which is defined by exchanging input and output positions.
 
 use crate::harness::{Array, Expected, OpSpec, Rng, check, compare, gpu};
+use crate::winograd;
 use std::sync::Arc;
 use wgvision::graph::{Options, run_op, run_op_checked};
 use wgvision::ops::conv_transpose2d::ConvTranspose2d;
@@ -11,8 +12,15 @@ use wgvision::ops::{Activation, Epilogue, Op, OpRef};
 use wgvision::tensor::{Tensor, TensorType};
 
 /// The rule's choice and every kernel by force.
-const VARIANTS: [Option<Variant>; 5] =
-    [None, Some(Variant::Lanes), Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)];
+const VARIANTS: [Option<Variant>; 7] = [
+    None,
+    Some(Variant::Lanes),
+    Some(Variant::Registers),
+    Some(Variant::Subgroup),
+    Some(Variant::Tiled),
+    Some(Variant::Winograd2),
+    Some(Variant::Winograd4),
+];
 
 /// A convolution of either kind.
 #[derive(Clone, Debug)]
@@ -124,15 +132,33 @@ impl Case {
         }
     }
 
+    /// The variant, where it is a Winograd's that takes the shape of the weight.
+    fn winograd(&self, w: &[usize]) -> Option<Variant> {
+        let plain = self.stride == [1, 1] && self.dilation == [1, 1] && self.groups == 1;
+        let fits = plain && w[..2] == [3, 3] && w[2..].iter().all(|c| c.is_multiple_of(4));
+        self.variant.filter(|v| fits && matches!(v, Variant::Winograd2 | Variant::Winograd4))
+    }
+
+    /// Where the first tap of output 0 lies, of a convolution.
+    fn base(&self) -> [i64; 2] {
+        [-(self.padding[0] as i64), -(self.padding[2] as i64)]
+    }
+
     pub fn reference(&self, inputs: &[Array]) -> Expected {
         let (x, w) = (&inputs[0], &inputs[1]);
-        let mut value = Array::zeros(&self.y_shape(&x.shape, &w.shape));
+        let y = self.y_shape(&x.shape, &w.shape);
+        let mut value = Array::zeros(&y);
         let mut magnitude = vec![0.0; value.data.len()];
         self.terms(&x.shape, &w.shape, |xi, wi, yi| {
             let term = x.data[xi] * w.data[wi];
             value.data[yi] += term;
             magnitude[yi] += term.abs();
         });
+        let mut terms = w.shape[..3].iter().product::<usize>() + 2;
+        if let (false, Some(variant)) = (self.transposed, self.winograd(&w.shape)) {
+            let weight = |ky, kx, i, o| w.get(&[ky, kx, i, o]);
+            (magnitude, terms) = winograd::magnitude(variant, x, y, self.base(), weight);
+        }
         let channels = w.shape[3];
         for (i, v) in value.data.iter_mut().enumerate() {
             let mut add = |term: f64| {
@@ -161,7 +187,6 @@ impl Case {
             magnitude[i] += v.abs();
         }
         let smooth = matches!(self.activation, Activation::Silu | Activation::Sigmoid);
-        let terms = w.shape[..3].iter().product::<usize>() + 2;
         Expected::sum(value, magnitude, terms).wider(if smooth { 24.0 } else { 0.0 })
     }
 
@@ -175,10 +200,23 @@ impl Case {
                 found[f].2[at] += 1;
             }
         });
-        found.map(|(value, magnitude, counts)| {
+        let mut found = found.map(|(value, magnitude, counts)| {
             let longest = counts.into_iter().max().unwrap_or(0) as usize;
             Expected::sum(value, magnitude, longest)
-        })
+        });
+        if let Some(variant) = self.winograd(&w.shape) {
+            // The input gradient is a convolution of the other kind, with the weight's channels exchanged.
+            let forward = |ky, kx, i, o| w.get(&[ky, kx, o, i]);
+            let turned = |ky: usize, kx: usize, i, o| w.get(&[2 - ky, 2 - kx, o, i]);
+            let shape = [0, 1, 2, 3].map(|d| x.shape[d]);
+            let (magnitude, terms) = if self.transposed {
+                winograd::magnitude(variant, g, shape, self.base(), forward)
+            } else {
+                winograd::magnitude(variant, g, shape, self.base().map(|b| -b - 2), turned)
+            };
+            found[0] = Expected::sum(found[0].value.clone(), magnitude, terms);
+        }
+        found
     }
 
     /// A random case with its inputs; small, so that the gradient is checked by differences.
@@ -186,14 +224,16 @@ impl Case {
         loop {
             let variant = rng.pick(&VARIANTS);
             // The register kernel takes channels in fours; the others anything.
-            let fours = variant == Some(Variant::Registers) || (variant == Some(Variant::Subgroup) && rng.coin());
+            let winograd = matches!(variant, Some(Variant::Winograd2 | Variant::Winograd4)) && rng.range(0, 3) > 0;
+            let fours =
+                winograd || variant == Some(Variant::Registers) || (variant == Some(Variant::Subgroup) && rng.coin());
             let unit = if fours || rng.range(0, 3) == 0 { 4 } else { 1 };
-            let groups = rng.pick(&[1, 1, 1, 2, 3, 4]);
+            let groups = if winograd { 1 } else { rng.pick(&[1, 1, 1, 2, 3, 4]) };
             let (ig, og) = (unit * rng.range(1, 3), unit * rng.range(1, 3));
             let (ig, og) = if rng.range(0, 4) == 0 { (unit, unit) } else { (ig, og) };
             let two = |rng: &mut Rng, low: usize, high: usize| [rng.range(low, high), rng.range(low, high)];
-            let stride = two(rng, 1, 3);
-            let dilation = if rng.coin() { [1, 1] } else { two(rng, 1, 3) };
+            let stride = if winograd { [1, 1] } else { two(rng, 1, 3) };
+            let dilation = if winograd || rng.coin() { [1, 1] } else { two(rng, 1, 3) };
             let output_padding = [0, 1].map(|d| rng.range(0, stride[d].max(dilation[d]) - 1));
             let activation = rng.pick(&[
                 Activation::None,
@@ -216,7 +256,7 @@ impl Case {
                 variant,
             };
             let x = [rng.range(1, 2), rng.range(1, 6), rng.range(1, 6), ig * groups];
-            let kernel = two(rng, 1, 4);
+            let kernel = if winograd { [3, 3] } else { two(rng, 1, 4) };
             let elements = x.iter().product::<usize>() + kernel[0] * kernel[1] * ig * og * groups;
             if elements > 500 && rng.range(0, 5) > 0 {
                 continue;
@@ -231,8 +271,10 @@ impl Case {
     pub fn boundary(transposed: bool, rng: &mut Rng) -> Vec<(Self, Vec<Tensor>)> {
         let base = Self::plain(transposed);
         let padded = Self { padding: [1; 4], bias: true, ..base.clone() };
-        let shapes: [(Self, [usize; 4], [usize; 2], usize); 13] = [
+        let shapes: [(Self, [usize; 4], [usize; 2], usize); 15] = [
             (base.clone(), [1, 1, 1, 1], [1, 1], 1),
+            (base.clone(), [1, 3, 3, 4], [3, 3], 4),
+            (Self { padding: [0, 1, 2, 0], ..padded.clone() }, [3, 10, 23, 4], [3, 3], 20),
             (padded.clone(), [1, 5, 3, 1], [3, 3], 1),
             (padded.clone(), [2, 7, 9, 3], [3, 3], 17),
             (padded.clone(), [1, 8, 8, 16], [3, 3], 64),
@@ -271,13 +313,11 @@ impl Case {
         for (case, x, kernel, co) in shapes {
             let inputs = case.inputs(&mut rng, x, kernel, co).expect("the kernel fits");
             let g = rng.tensor(case.y_shape(inputs[0].shape(), inputs[1].shape()));
-            let exact = case.gradients(
-                &Array::from_tensor(&inputs[0]),
-                &Array::from_tensor(&inputs[1]),
-                &Array::from_tensor(&g),
-            );
             for variant in VARIANTS {
-                let op = Self { variant, ..case.clone() }.op();
+                let case = Self { variant, ..case.clone() };
+                let [x, w, g_exact] = [&inputs[0], &inputs[1], &g].map(Array::from_tensor);
+                let exact = case.gradients(&x, &w, &g_exact);
+                let op = case.op();
                 let tensors: Vec<&Tensor> = inputs.iter().collect();
                 let options = Options { sentinels: true, ..Options::default() };
                 let single = run_op_checked(gpu(), op, &tensors, &[Some(&g)], options).expect("runs");

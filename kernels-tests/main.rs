@@ -108,3 +108,4 @@ mod to_half;
 mod top_k;
 mod webnn;
 mod weighted_sum;
+mod winograd;

@@ -13,6 +13,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("box_coder", include_str!("../../shaders/lib/box_coder.wgsl")),
     ("conv_gather", include_str!("../../shaders/lib/conv_gather.wgsl")),
     ("conv_weight", include_str!("../../shaders/lib/conv_weight.wgsl")),
+    ("conv_winograd", include_str!("../../shaders/lib/conv_winograd.wgsl")),
     ("counted_rows", include_str!("../../shaders/lib/counted_rows.wgsl")),
     ("exponential", include_str!("../../shaders/lib/exponential.wgsl")),
     ("hash", include_str!("../../shaders/lib/hash.wgsl")),

@@ -35,7 +35,7 @@ impl std::str::FromStr for Precision {
 }
 
 impl Executable {
-    /// An executable that only runs forward: batch norm folded, epilogues fused, weights in `precision`.
+    /// An executable that only runs forward: batch norm folded, epilogues fused, weights in `precision` and in the form that the device wants.
     pub fn for_inference(
         graph: &Graph,
         outputs: &[(&str, Value)],
@@ -47,6 +47,7 @@ impl Executable {
         if precision == Precision::F16 {
             (graph, values) = graph.with_half_weights(&values)?;
         }
+        (graph, values) = graph.with_prepared_inputs(&values, variables.gpu().profile())?;
         let named: Vec<(&str, Value)> = outputs.iter().zip(values).map(|(&(name, _), v)| (name, v)).collect();
         Self::new(&graph, &named, variables)
     }

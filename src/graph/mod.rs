@@ -1,8 +1,8 @@
 //! The static graph: build it, differentiate it, plan its memory, run it.
 //!
 //! ```text
-//! build.rs -> grad.rs -> fuse.rs, half.rs -> plan.rs -> memory.rs -> exec.rs
-//! nodes       backward   for inference       schedule    offsets      commands, runs
+//! build.rs -> grad.rs -> fuse.rs, half.rs, prepare.rs -> plan.rs -> memory.rs -> exec.rs
+//! nodes       backward   for inference                   schedule    offsets      commands, runs
 //! ```
 //! Knows ops only through [`Op`](crate::ops::Op); names no op except the sum that accumulates gradients and the conversion to f16.
 
@@ -13,6 +13,7 @@ mod grad;
 mod half;
 mod memory;
 mod plan;
+mod prepare;
 mod single;
 mod summary;
 mod variables;

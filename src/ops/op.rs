@@ -54,6 +54,11 @@ pub trait Op: Debug + Send + Sync {
         &[]
     }
 
+    /// For inference: an input that this op would rather have in another form on this device, should it depend on parameters alone.
+    fn prepare(&self, _inputs: &[TensorType], _outputs: &[TensorType], _profile: &Profile) -> Option<Prepared> {
+        None
+    }
+
     /// Multiply-adds of one run, for `summary`. Zero where there are none worth counting.
     fn multiply_adds(&self, _inputs: &[TensorType], _outputs: &[TensorType]) -> u64 {
         0
@@ -75,6 +80,17 @@ pub trait Op: Debug + Send + Sync {
     fn as_epilogue(&self, _inputs: &[TensorType]) -> Option<Epilogue> {
         None
     }
+}
+
+/// An input in another form, and who reads it then.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Index of the input.
+    pub input: usize,
+    /// Makes its other form.
+    pub by: OpRef,
+    /// Stands in for the op, with the other form in the input's place.
+    pub op: OpRef,
 }
 
 /// Something a convolution can do to its result before storing it.

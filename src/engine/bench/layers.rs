@@ -66,13 +66,13 @@ impl Layer {
         (self.n * side * side * self.co * (self.ci / self.g) * self.k * self.k) as u64
     }
 
-    /// The op.
-    pub fn op(&self) -> OpRef {
+    /// The op, with a bias or without.
+    pub fn op(&self, bias: bool) -> OpRef {
         let (stride, padding, dilation, groups) = ([self.s; 2], [self.p; 4], [self.d; 2], self.g);
         match self.op {
-            Kind::Conv2d => Arc::new(Conv2d { stride, padding, dilation, groups, ..Conv2d::default() }),
+            Kind::Conv2d => Arc::new(Conv2d { stride, padding, dilation, groups, bias, ..Conv2d::default() }),
             Kind::ConvTranspose2d => {
-                Arc::new(ConvTranspose2d { stride, padding, dilation, groups, ..ConvTranspose2d::default() })
+                Arc::new(ConvTranspose2d { stride, padding, dilation, groups, bias, ..ConvTranspose2d::default() })
             }
         }
     }

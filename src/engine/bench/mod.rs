@@ -10,7 +10,7 @@ pub use layers::{Layer, built_in_layers, read_layers};
 
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::graph::{Executable, Graph, Variables};
+use crate::graph::{Executable, Graph, Precision, Variables};
 use crate::ops::add::Add;
 use crate::ops::expand::Expand;
 use crate::ops::reduce_sum::ReduceSum;
@@ -56,6 +56,8 @@ fn time_pass(gpu: &Gpu, layer: &Layer, train: bool) -> Result<Line> {
     }
     let prepared = started.elapsed();
     let named: Vec<(&str, _)> = outputs.iter().map(|(n, v)| (*n, *v)).collect();
+    let bias = Tensor::full([layer.co], 0.5);
+    let given: &[(&str, &Tensor)] = if train { &[] } else { &[("bias", &bias)] };
     let mut first_ms = 0.0;
     let mut best_ms = f64::MAX;
     let mut executable = None;
@@ -63,9 +65,13 @@ fn time_pass(gpu: &Gpu, layer: &Layer, train: bool) -> Result<Line> {
         let started = Instant::now();
         let exec = match &mut executable {
             Some(exec) => exec,
-            none => none.insert(Executable::new(&graph, &named, &variables)?),
+            none => none.insert(if train {
+                Executable::new(&graph, &named, &variables)?
+            } else {
+                Executable::for_inference(&graph, &named, &variables, Precision::F32)?
+            }),
         };
-        exec.run(&[])?.wait()?;
+        exec.run(given)?.wait()?;
         let ms = started.elapsed().as_secs_f64() * 1e3;
         if i == 0 {
             first_ms = ms;
@@ -85,23 +91,29 @@ fn build(layer: &Layer, train: bool) -> Result<(Graph, Vec<Named>)> {
     let mut g = Graph::new();
     let x = g.parameter("x", TensorType::f32(layer.x_shape()))?;
     let weight = g.parameter("weight", TensorType::f32(layer.weight_shape()))?;
+    if !train {
+        // As a network that only runs has it: the bias arrives with each run, so that the convolution is computed each time and what
+        // depends on the weight alone is not.
+        let bias = g.input("bias", TensorType::f32([layer.co]))?;
+        let y = g.named_all("conv", layer.op(true), &[x, weight, bias])?[0];
+        let sum = g.add(ReduceSum::all(4), &[y])?;
+        return Ok((g, vec![("y", sum)]));
+    }
     // What depends on variables alone is computed when they change: a counter that every run changes makes every run
     // compute everything, on tensors that stay on the device.
     let runs = g.state("runs", TensorType::f32([1]))?;
     let one = g.constant(Tensor::full([1], 1.0));
     let counted = g.add(Add, &[runs, one])?;
     g.update(runs, counted)?;
-    let y = g.named_all("conv", layer.op(), &[x, weight])?[0];
+    let y = g.named_all("conv", layer.op(false), &[x, weight])?[0];
     let mut outputs = vec![("y", g.add(ReduceSum::all(4), &[y])?)];
-    if train {
-        // The gradient of a sum: ones.
-        let scale = g.constant(Tensor::full([1, 1, 1, 1], 1.0));
-        let grad = g.add(Expand { shape: g.shape(y) }, &[scale])?;
-        let found = g.gradients_from(&[(y, grad)], &[x, weight])?;
-        for (name, grad) in ["grad_x", "grad_weight"].into_iter().zip(found) {
-            let grad = grad.expect("the convolution depends on both");
-            outputs.push((name, g.add(ReduceSum::all(4), &[grad])?));
-        }
+    // The gradient of a sum: ones.
+    let scale = g.constant(Tensor::full([1, 1, 1, 1], 1.0));
+    let grad = g.add(Expand { shape: g.shape(y) }, &[scale])?;
+    let found = g.gradients_from(&[(y, grad)], &[x, weight])?;
+    for (name, grad) in ["grad_x", "grad_weight"].into_iter().zip(found) {
+        let grad = grad.expect("the convolution depends on both");
+        outputs.push((name, g.add(ReduceSum::all(4), &[grad])?));
     }
     Ok((g, outputs))
 }

@@ -21,6 +21,10 @@ pub enum Variant {
     Subgroup,
     /// 64 by 64 tiles through workgroup memory. Any shape; for real GPUs.
     Tiled,
+    /// Winograd's F(2x2, 3x3). Kernels of 3x3 at stride and dilation 1, without groups, channels in fours.
+    Winograd2,
+    /// Winograd's F(4x4, 3x3). The same shapes.
+    Winograd4,
 }
 
 macro_rules! kernel {
@@ -63,6 +67,8 @@ pub(super) fn choose(
         Some(Variant::Depthwise) if !depthwise => {}
         Some(Variant::Registers) if !in_fours => {}
         Some(Variant::Subgroup) if !subgroup => {}
+        // Not one kernel: `winograd` makes those that it takes.
+        Some(Variant::Winograd2 | Variant::Winograd4) => {}
         Some(variant) => return variant,
         None => {}
     }
@@ -112,6 +118,7 @@ pub(crate) fn gather(
         Variant::Subgroup if fine => (&SUBGROUP, 16, outputs.div_ceil(16)),
         Variant::Subgroup => (&SUBGROUP_ANY, 16, outputs.div_ceil(16)),
         Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
+        Variant::Winograd2 | Variant::Winograd4 => unreachable!("never chosen for a single kernel"),
     };
     let groups = match variant {
         // Tiles along rows, so that nothing but the first pixel's place needs a division.
@@ -126,7 +133,7 @@ pub(crate) fn gather(
     let overrides = match variant {
         Variant::Lanes => vec![("LANES", lanes as f64), ("GROUPED", f64::from(u8::from(g.groups > 1)))],
         Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
-        Variant::Subgroup | Variant::Tiled => Vec::new(),
+        _ => Vec::new(),
     };
     let rounds = match variant {
         Variant::Lanes | Variant::Depthwise => 4,

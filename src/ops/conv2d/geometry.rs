@@ -80,23 +80,25 @@ pub(crate) struct Gather {
     pub kernel: [usize; 2],
     pub groups: usize,
     pub axes: [Axis; 2],
+    /// Channels behind those of the groups, in input and output, that nobody reads.
+    pub spare: usize,
 }
 
 impl Gather {
     /// From the shapes of input, output and weight.
     pub fn new(input: &Shape, output: &Shape, kernel: [usize; 2], groups: usize, axes: [Axis; 2]) -> Self {
         let four = |s: &Shape| s.nhwc().expect("inferred as rank 4");
-        Self { input: four(input), output: four(output), kernel, groups, axes }
+        Self { input: four(input), output: four(output), kernel, groups, axes, spare: 0 }
     }
 
     /// Input channels of a group.
     pub fn group_inputs(&self) -> usize {
-        self.input[3] / self.groups
+        (self.input[3] - self.spare) / self.groups
     }
 
     /// Output channels of a group.
     pub fn group_outputs(&self) -> usize {
-        self.output[3] / self.groups
+        (self.output[3] - self.spare) / self.groups
     }
 
     /// Phases: outputs that differ modulo `up` meet different taps.
@@ -118,7 +120,8 @@ impl Gather {
     /// Multiply-adds, padding counted as if it were there.
     pub fn multiply_adds(&self) -> u64 {
         let taps: usize = [0, 1].map(|d| self.kernel[d].div_ceil(self.axes[d].tap_step())).iter().product();
-        (self.output.iter().product::<usize>() * taps * self.group_inputs()) as u64
+        let [n, h, w, _] = self.output;
+        (n * h * w * self.groups * self.group_outputs() * taps * self.group_inputs()) as u64
     }
 }
 

@@ -5,6 +5,7 @@ use super::dispatch::{Fused, Variant, gather, kernel, turn_weight};
 use super::geometry::{Gather, Window};
 use super::params::ActivationParams;
 use super::weight::{WeightSum, sum_pixels};
+use super::winograd;
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
 use crate::ops::{Activation, GradCx, LaunchCx, Op, Value, Work};
@@ -95,6 +96,11 @@ impl Op for InputGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let g = self.problem(&cx.inputs[0].shape, &cx.inputs[1].shape);
+        if let Some(tile) = winograd::pick(&g, cx.inputs[1].dtype, cx.profile, self.variant, false) {
+            let weight = winograd::Weight::Turned(Slot::Input(1));
+            let slots = [Slot::Input(0), Slot::Output(0)];
+            return Ok(winograd::work(tile, &g, slots, weight, Fused::default(), cx));
+        }
         // The weight's inputs are the outputs of this convolution.
         let turn =
             turn_weight(g.kernel, g.group_outputs(), g.group_inputs(), g.groups, Slot::Input(1), Slot::Scratch(0));

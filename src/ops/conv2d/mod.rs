@@ -2,14 +2,17 @@
 //! bias, residual and activation applied before the result is stored.
 //!
 //! All passes are one of two sums: a gather over taps and channels (forward, input gradients, transposed convolution)
-//! or a product over pixels (weight gradients). [`geometry`] says what meets what; `dispatch` and `weight` choose kernels.
+//! or a product over pixels (weight gradients). [`geometry`] says what meets what; `dispatch` and `weight` choose kernels, `winograd` another way where it is
+//! the faster one.
 
 mod dispatch;
 mod geometry;
 mod grad;
 mod halves;
 mod params;
+mod prepared;
 mod weight;
+mod winograd;
 
 pub use dispatch::Variant;
 pub(crate) use dispatch::{Fused, gather};
@@ -17,9 +20,11 @@ pub(crate) use geometry::{Gather, Window};
 pub(crate) use grad::Rule;
 
 use super::fold_batch_norm::FoldBatchNorm;
-use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
+use super::{
+    Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Prepared, Value, Work, shape_error,
+};
 use crate::Result;
-use crate::gpu::{Kernel, Slot};
+use crate::gpu::{Kernel, Profile, Slot};
 use crate::tensor::layout::Layout;
 use crate::tensor::{DType, Shape, TensorType};
 use std::sync::Arc;
@@ -52,6 +57,9 @@ pub(crate) const KERNELS: &[&Kernel] = &[
     &weight::WEIGHT_SUBGROUP_ANY,
     &weight::WEIGHT_TILED,
     &weight::SUM_ROWS,
+    &winograd::WINOGRAD_INPUT,
+    &winograd::WINOGRAD_OUTPUT,
+    &winograd::WINOGRAD_WEIGHT,
     &grad::ACTIVATION_GRAD,
 ];
 
@@ -134,6 +142,10 @@ impl Conv2d {
         Window { stride: self.stride, padding: self.padding, dilation: self.dilation, groups: self.groups }
     }
 
+    fn fused(&self) -> Fused {
+        fused(self.bias, self.residual, self.activation)
+    }
+
     fn problem(&self, inputs: &[TensorType], y: &Shape) -> Gather {
         let weight = &inputs[1].shape;
         Gather::new(&inputs[0].shape, y, [weight[0], weight[1]], self.groups, self.window().forward())
@@ -165,7 +177,11 @@ impl Op for Conv2d {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let g = self.problem(cx.inputs, &cx.outputs[0].shape);
-        let fused = fused(self.bias, self.residual, self.activation);
+        let fused = self.fused();
+        if let Some(tile) = winograd::pick(&g, cx.inputs[1].dtype, cx.profile, self.variant, false) {
+            let weight = winograd::Weight::Straight(Slot::Input(1));
+            return Ok(winograd::work(tile, &g, [Slot::Input(0), Slot::Output(0)], weight, fused, cx));
+        }
         let mut scratch = Vec::new();
         let slots = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         let launches = vec![gather(&g, slots, fused, cx, self.variant, &mut scratch)];
@@ -191,6 +207,12 @@ impl Op for Conv2d {
 
     fn multiply_adds(&self, inputs: &[TensorType], outputs: &[TensorType]) -> u64 {
         self.problem(inputs, &outputs[0].shape).multiply_adds()
+    }
+
+    fn prepare(&self, inputs: &[TensorType], outputs: &[TensorType], profile: &Profile) -> Option<Prepared> {
+        let g = self.problem(inputs, &outputs[0].shape);
+        let tile = winograd::pick(&g, inputs[1].dtype, profile, self.variant, true)?;
+        Some(prepared::prepare(self, &inputs[1].shape, tile))
     }
 
     fn fold_batch_norm(&self, eps: f32) -> Option<(OpRef, OpRef)> {

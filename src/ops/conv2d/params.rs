@@ -68,6 +68,36 @@ crate::uniform! {
 }
 
 crate::uniform! {
+    /// Uniform of the three transforms of Winograd's convolution.
+    pub struct WinogradParams {
+        /// n, h, w, channels of the input or output.
+        picture: [u32; 4],
+        /// Tile rows and tile columns of a picture, first tile row of the launch, outputs along a tile.
+        tiles: [u32; 4],
+        /// Elements from tile to tile or from input channel to input channel, points along a tile, columns to go through, 0.
+        matrices: [u32; 4],
+        /// Input and output channels of the weight, elements from one to the next of either.
+        weight: [u32; 4],
+        /// Input row and column of the first tap of output 0, first tap of the weight, distance to the next.
+        base: [i32; 4],
+        /// The coefficients, as `shaders/lib/conv_winograd.wgsl` has them.
+        factors: [f32; 4],
+        points: [f32; 4],
+        powers: [f32; 4],
+        weight_p: [f32; 4],
+        weight_q: [f32; 4],
+        /// Of the activation.
+        slope: f32,
+        /// 1 where there is a bias.
+        has_bias: u32,
+        /// 1 where there is a residual.
+        has_residual: u32,
+        /// Code of the activation.
+        activation: u32,
+    }
+}
+
+crate::uniform! {
     /// Uniform of `sum_rows`.
     pub struct SumParams { rows: u32, columns: u32, rows_per_part: u32, pad: u32 }
 }

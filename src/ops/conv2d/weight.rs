@@ -93,6 +93,7 @@ impl WeightSum {
                 let blocks = outputs.div_ceil(64);
                 (&WEIGHT_TILED, blocks, blocks * self.groups, self.row_tiles(64))
             }
+            Variant::Winograd2 | Variant::Winograd4 => unreachable!("never chosen for a single kernel"),
         };
         let [n, h, w, _] = self.anchors();
         let (per_part, parts) = cut(n * h, w, size, grid_x * grid_y);
@@ -125,8 +126,8 @@ impl WeightSum {
                 ("ROWS", in_rows as f64),
             ],
             Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
-            Variant::Subgroup => Vec::new(),
             Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
+            _ => Vec::new(),
         };
         let bytes = 4 * (self.rows.iter().product::<usize>() + self.columns.iter().product::<usize>() + parts * size);
         let grid = [grid_x as u32, grid_y as u32, parts as u32];
