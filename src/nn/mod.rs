@@ -11,4 +11,4 @@ mod norm;
 pub use connected::{BINDING, Connected, WeightInit};
 pub use init::{Init, Net, ParameterSpec, first_value, initialise};
 pub use layers::{Conv, UpConv};
-pub use norm::{BatchNormLayer, Norm};
+pub use norm::{After, BatchNormLayer, Norm};
