@@ -4,8 +4,8 @@ use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu, refuses};
 use std::sync::Arc;
 use wgvision::gpu::Pace;
 use wgvision::graph::{Executable, Graph, Options, Variables, run_op};
-use wgvision::ops::OpRef;
 use wgvision::ops::batch_norm::{BatchNorm, BatchNormCounted, BatchNormEval};
+use wgvision::ops::{Activation, OpRef, Value};
 use wgvision::tensor::{Tensor, TensorType};
 
 /// Mean and sum of squared deviations of each channel, straight from the definition.
@@ -46,6 +46,45 @@ fn inputs(rng: &mut Rng, shape: &[usize], mean: f32, spread: f32) -> Vec<Tensor>
     vec![x, rng.tensor([c]), rng.tensor([c]), rng.tensor([c]), rng.tensor_in([c], 0.2, 2.0)]
 }
 
+/// The slope below zero.
+fn leak(activation: Activation) -> f64 {
+    match activation {
+        Activation::Relu => 0.0,
+        Activation::Leaky(slope) => f64::from(slope),
+        _ => 1.0,
+    }
+}
+
+/// What is done to the norm before it is stored: the residual added, then rectified.
+fn finished(mut norm: Expected, residual: Option<&Array>, activation: Activation) -> Expected {
+    for (i, (value, magnitude)) in norm.value.data.iter_mut().zip(&mut norm.magnitude).enumerate() {
+        let added = residual.map_or(0.0, |r| r.data[i]);
+        *magnitude += added.abs();
+        *value += added;
+        if *value <= 0.0 {
+            *value *= leak(activation);
+        }
+    }
+    norm.terms += 2.0;
+    norm
+}
+
+fn any_activation(rng: &mut Rng) -> Activation {
+    rng.pick(&[Activation::None, Activation::Relu, Activation::Leaky(0.1)])
+}
+
+/// Draws until nothing that is rectified lies at the kink, where differences mean nothing. Large cases are not differentiated.
+fn off_kink(mut draw: impl FnMut() -> Vec<Tensor>, norm: impl Fn(&[Array]) -> Expected) -> Vec<Tensor> {
+    loop {
+        let tensors = draw();
+        let arrays: Vec<Array> = tensors.iter().map(Array::from_tensor).collect();
+        let near = finished(norm(&arrays), arrays.get(5), Activation::None).value.data.iter().any(|v| v.abs() < 1e-3);
+        if arrays[0].data.len() > 600 || !near {
+            return tensors;
+        }
+    }
+}
+
 fn sizes() -> Vec<[usize; 4]> {
     vec![
         [1, 1, 2, 1],
@@ -71,6 +110,13 @@ fn random_shape(rng: &mut Rng) -> Vec<usize> {
     vec![rng.range(1, 3), rng.range(3, 6), rng.range(2, 7), rng.range(1, 4)]
 }
 
+/// [`inputs`], and a residual behind them.
+fn with_residual(rng: &mut Rng, shape: &[usize], residual: bool) -> Vec<Tensor> {
+    let mut all = inputs(rng, shape, 0.2, 1.0);
+    all.extend(residual.then(|| rng.tensor(shape)));
+    all
+}
+
 struct Training;
 
 impl OpSpec for Training {
@@ -92,14 +138,26 @@ impl OpSpec for Training {
         data[..6].fill(0.0);
         outlier[0] = Tensor::f32([2, 40, 50, 6], data);
         cases.push((plain, outlier));
+        // Rectified, with a residual and without, in both widths of lanes.
+        for (i, shape) in sizes().iter().chain(&[[2, 33, 40, 128], [1, 70, 90, 12]]).enumerate() {
+            let op = BatchNorm { activation: [Activation::Relu, Activation::Leaky(0.3)][i % 2], ..wide };
+            let op = BatchNorm { residual: i % 3 != 0, ..op };
+            cases.push((op, off_kink(|| with_residual(rng, shape, op.residual), |a| Self::norm(&op, a))));
+        }
         cases
     }
 
     fn random(rng: &mut Rng) -> (BatchNorm, Vec<Tensor>) {
         let eps = rng.pick(&[1e-5, 1e-3, 0.05]);
-        let attrs = BatchNorm { eps, momentum: rng.pick(&[0.0, 0.1, 0.37, 1.0]), unbiased: rng.coin() };
+        let attrs = BatchNorm {
+            eps,
+            momentum: rng.pick(&[0.0, 0.1, 0.37, 1.0]),
+            unbiased: rng.coin(),
+            activation: any_activation(rng),
+            residual: rng.coin(),
+        };
         let shape = random_shape(rng);
-        (attrs, inputs(rng, &shape, 0.3, 1.0))
+        (attrs, off_kink(|| with_residual(rng, &shape, attrs.residual), |a| Self::norm(&attrs, a)))
     }
 
     fn op(attrs: &BatchNorm) -> OpRef {
@@ -110,7 +168,7 @@ impl OpSpec for Training {
         let (mean, size, m2, rows) = moments(&inputs[0]);
         let eps = f64::from(attrs.eps);
         let rstd: Vec<f64> = m2.iter().map(|m| 1.0 / (m / rows + eps).sqrt()).collect();
-        let y = normalised(&inputs[0], &inputs[1], &inputs[2], &mean, &size, &rstd);
+        let y = finished(Self::norm(attrs, inputs), inputs.get(5).filter(|_| attrs.residual), attrs.activation);
         let momentum = f64::from(attrs.momentum);
         let divisor = if attrs.unbiased { rows - 1.0 } else { rows };
         let moved = |old: &[f64], new: &[f64], size: &[f64]| {
@@ -130,7 +188,16 @@ impl OpSpec for Training {
     }
 
     fn gradient_into(_: &BatchNorm, input: usize) -> bool {
-        input < 3
+        input < 3 || input == 5
+    }
+}
+
+impl Training {
+    /// The norm alone.
+    fn norm(attrs: &BatchNorm, inputs: &[Array]) -> Expected {
+        let (mean, size, m2, rows) = moments(&inputs[0]);
+        let rstd: Vec<f64> = m2.iter().map(|m| 1.0 / (m / rows + f64::from(attrs.eps)).sqrt()).collect();
+        normalised(&inputs[0], &inputs[1], &inputs[2], &mean, &size, &rstd)
     }
 }
 
@@ -239,7 +306,7 @@ impl OpSpec for Counted {
         few[0].shape[0] = kept.len();
         few[0].data = kept.iter().flat_map(|n| x.data[n * size..][..size].to_vec()).collect();
         let &BatchNormCounted { eps, momentum, unbiased } = attrs;
-        let mut all = Training::reference(&BatchNorm { eps, momentum, unbiased }, &few);
+        let mut all = Training::reference(&BatchNorm { eps, momentum, unbiased, ..Default::default() }, &few);
         let mut y = Expected { magnitude: vec![0.0; x.data.len()], ..nothing(&x.shape) };
         y.terms = all[0].terms;
         for (i, &n) in kept.iter().enumerate() {
@@ -267,30 +334,97 @@ impl OpSpec for Counted {
 struct Evaluation;
 
 impl OpSpec for Evaluation {
-    type Attrs = f32;
+    type Attrs = BatchNormEval;
     const NAME: &'static str = "batch_norm_evaluation";
 
-    fn boundary(rng: &mut Rng) -> Vec<(f32, Vec<Tensor>)> {
-        sizes().iter().map(|s| (1e-5, inputs(rng, s, 0.2, 1.0))).collect()
+    fn boundary(rng: &mut Rng) -> Vec<(BatchNormEval, Vec<Tensor>)> {
+        let plain = BatchNormEval::default();
+        let mut cases: Vec<_> = sizes().iter().map(|s| (plain, inputs(rng, s, 0.2, 1.0))).collect();
+        for (i, shape) in sizes().iter().chain(&[[2, 33, 40, 128], [1, 70, 90, 12]]).enumerate() {
+            let op = BatchNormEval { activation: [Activation::Relu, Activation::Leaky(0.3)][i % 2], ..plain };
+            let op = BatchNormEval { residual: i % 3 != 0, ..op };
+            cases.push((op, off_kink(|| with_residual(rng, shape, op.residual), |a| Self::norm(&op, a))));
+        }
+        cases
     }
 
-    fn random(rng: &mut Rng) -> (f32, Vec<Tensor>) {
+    fn random(rng: &mut Rng) -> (BatchNormEval, Vec<Tensor>) {
         let shape = random_shape(rng);
-        (rng.pick(&[0.0, 1e-5, 1e-3, 0.3]), inputs(rng, &shape, 0.3, 1.0))
+        let eps = rng.pick(&[0.0, 1e-5, 1e-3, 0.3]);
+        let op = BatchNormEval { eps, activation: any_activation(rng), residual: rng.coin() };
+        (op, off_kink(|| with_residual(rng, &shape, op.residual), |a| Self::norm(&op, a)))
     }
 
-    fn op(eps: &f32) -> OpRef {
-        Arc::new(BatchNormEval { eps: *eps })
+    fn op(attrs: &BatchNormEval) -> OpRef {
+        Arc::new(*attrs)
     }
 
-    fn reference(eps: &f32, inputs: &[Array]) -> Vec<Expected> {
-        let rstd: Vec<f64> = inputs[4].data.iter().map(|v| 1.0 / (v + f64::from(*eps)).sqrt()).collect();
+    fn reference(attrs: &BatchNormEval, inputs: &[Array]) -> Vec<Expected> {
+        vec![finished(Self::norm(attrs, inputs), inputs.get(5), attrs.activation)]
+    }
+
+    fn gradient_into(_: &BatchNormEval, input: usize) -> bool {
+        input < 3 || input == 5
+    }
+}
+
+impl Evaluation {
+    /// The norm alone.
+    fn norm(attrs: &BatchNormEval, inputs: &[Array]) -> Expected {
+        let rstd: Vec<f64> = inputs[4].data.iter().map(|v| 1.0 / (v + f64::from(attrs.eps)).sqrt()).collect();
         let size: Vec<f64> = inputs[3].data.iter().map(|m| m.abs()).collect();
-        vec![normalised(&inputs[0], &inputs[1], &inputs[2], &inputs[3].data, &size, &rstd)]
+        normalised(&inputs[0], &inputs[1], &inputs[2], &inputs[3].data, &size, &rstd)
     }
+}
 
-    fn gradient_into(_: &f32, input: usize) -> bool {
-        input < 3
+/// With constant statistics and nothing trained in the norm, one pass makes x's gradient and the residual's.
+#[test]
+fn batch_norm_frozen_passes_gradients_on_in_one_pass() {
+    let mut rng = Rng::for_test("batch_norm_frozen");
+    for (shape, activation, residual) in [
+        ([2usize, 9, 7, 12], Activation::Relu, true),
+        ([2, 9, 7, 5], Activation::Leaky(0.2), true),
+        ([1, 13, 11, 8], Activation::Relu, false),
+        ([1, 13, 11, 3], Activation::None, true),
+    ] {
+        let op = BatchNormEval { activation, residual, ..Default::default() };
+        let tensors = off_kink(|| with_residual(&mut rng, &shape, residual), |a| Evaluation::norm(&op, a));
+        let mut graph = Graph::new();
+        let values: Vec<Value> = tensors.iter().map(|t| graph.constant(t.clone())).collect();
+        let x = graph.input("x", tensors[0].ty()).expect("fresh name");
+        let r = graph.input("r", tensors[0].ty()).expect("fresh name");
+        let mut operands = values.clone();
+        operands[0] = x;
+        if residual {
+            operands[5] = r;
+        }
+        let y = graph.add(op, &operands).expect("shapes fit");
+        let seed = rng.tensor(shape);
+        let grad_y = graph.constant(seed.clone());
+        let before = graph.nodes().len();
+        let found = graph.gradients_from(&[(y, grad_y)], &[x, r]).expect("differentiable");
+        assert_eq!(graph.nodes().len() - before, 1, "one node for both gradients");
+        let names = ["x", "r"];
+        let outputs: Vec<(&str, Value)> = names.into_iter().zip(&found).filter_map(|(n, g)| Some((n, (*g)?))).collect();
+        let variables = Variables::new(gpu());
+        let mut exec = Executable::new(&graph, &outputs, &variables).expect("the plan fits");
+        let added = tensors.get(5).unwrap_or(&tensors[0]);
+        let got = exec.run(&[("x", &tensors[0]), ("r", added)]).expect("runs").wait().expect("arrives");
+        let arrays: Vec<Array> = tensors.iter().map(Array::from_tensor).collect();
+        let norm = finished(Evaluation::norm(&op, &arrays), arrays.get(5), Activation::None);
+        for (i, g) in seed.as_f32().iter().enumerate() {
+            let c = i % shape[3];
+            let g = f64::from(*g) * if norm.value.data[i] > 0.0 { 1.0 } else { leak(activation) };
+            let scale = arrays[1].data[c] / (arrays[4].data[c] + 1e-5).sqrt();
+            let close = |name: &str, want: f64| {
+                let got = f64::from(got[name].as_f32()[i]);
+                assert!((got - want).abs() <= 1e-6 * want.abs(), "{name}[{i}]: {got}, expected {want}");
+            };
+            close("x", g * scale);
+            if residual {
+                close("r", g);
+            }
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn kept(op: DropSmall, boxes: &Tensor, scores: &Tensor) -> Vec<f32> {
         assert_eq!(single.damaged, None);
         single.outputs[0].clone()
     };
-    let first = run(Options { sentinels: true, no_in_place: true });
+    let first = run(Options { sentinels: true, no_in_place: true, ..Options::default() });
     assert_eq!(first.bytes(), run(Options::default()).bytes(), "in place");
     first.as_f32().to_vec()
 }

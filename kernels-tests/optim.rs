@@ -1,11 +1,13 @@
 //! Optimisers inside a graph: descent on a known bowl against float64, updates in place, what a broken gradient leaves alone.
 
 use crate::harness::gpu;
-use wgvision::graph::{Executable, Graph, Variables};
+use std::collections::BTreeMap;
+use wgvision::gpu::Pace;
+use wgvision::graph::{Executable, Graph, Options, Variables};
 use wgvision::ops::Reduction;
 use wgvision::ops::Value;
 use wgvision::ops::pointwise_loss::{Formula, PointwiseLoss};
-use wgvision::optim::{Hyper, Optimizer, follow, guard, shadow_name};
+use wgvision::optim::{Guard, Hyper, Optimizer, follow, guard, protect, shadow_name};
 use wgvision::tensor::{Tensor, TensorType};
 
 const N: usize = 300;
@@ -113,6 +115,73 @@ fn a_broken_gradient_leaves_parameters_moments_and_average_alone() {
     }
     let (norm, after) = step(2, target);
     assert!(norm.is_finite() && after != before, "training goes on");
+}
+
+/// Parameters of all sizes around the steps and pieces of kernels for many tensors, each with a loss of its own, and a state that is protected.
+/// Returns every variable after some steps, and the commands of a step.
+fn trained(optimizer: Optimizer, sizes: &[usize], options: Options) -> (BTreeMap<String, Tensor>, usize) {
+    let mut graph = Graph::new();
+    let hyper = graph.input("hyper", Hyper::ty()).expect("new");
+    let half = PointwiseLoss::new(Formula::Huber { delta: 1e6 }).reduced(Reduction::Sum);
+    let mut losses = Vec::new();
+    for (i, &n) in sizes.iter().enumerate() {
+        let w = graph.parameter(&format!("w{i}"), TensorType::f32([n])).expect("new");
+        let count = graph.state(&format!("count{i}"), TensorType::f32([n])).expect("new");
+        let target = graph.constant(Tensor::f32([n], (0..n).map(|j| ((i + 7 * j) as f32 * 0.11).cos()).collect()));
+        losses.push(graph.add(half.clone(), &[w, target]).expect("fits"));
+        let moved = graph.add(wgvision::ops::add::Add, &[count, w]).expect("fits");
+        graph.update(count, moved).expect("same type");
+    }
+    let loss =
+        losses.into_iter().reduce(|a, b| graph.add(wgvision::ops::add::Add, &[a, b]).expect("fits")).expect("some");
+    let parameters = graph.parameters();
+    let grads = graph.gradients(loss, &parameters).expect("a gradient");
+    let Guard { control, norm } = guard(&mut graph, &grads, hyper, Some(loss), 3.0).expect("fits");
+    protect(&mut graph, control).expect("fits");
+    let pairs: Vec<(Value, Value)> = parameters.iter().copied().zip(grads).collect();
+    let new = optimizer.apply(&mut graph, &pairs, control).expect("fits");
+    let pairs: Vec<(Value, Value)> = parameters.iter().copied().zip(new).collect();
+    follow(&mut graph, &pairs, control).expect("fits");
+    let variables = Variables::new(gpu());
+    let list: Vec<(String, TensorType)> =
+        parameters.iter().map(|&v| (graph.name(v).to_string(), graph.ty(v))).collect();
+    variables.reserve(&list).expect("memory");
+    for (name, ty) in &list {
+        let n = ty.elements();
+        variables.set(name, &Tensor::f32([n], (0..n).map(|j| (j as f32 * 0.37).sin()).collect())).expect("set");
+    }
+    let outputs = [("norm", norm), ("loss", loss)];
+    let mut exec = Executable::with(&graph, &outputs, &variables, options, Pace::new(gpu())).expect("plans");
+    for t in 1..=3 {
+        let given = optimizer.hyper(0.02, t, Some(0.9)).tensor();
+        let results = exec.run(&[("hyper", &given)]).expect("runs").wait().expect("arrives");
+        assert!(results["norm"].scalar().is_finite());
+    }
+    (variables.snapshot().expect("reads"), exec.commands())
+}
+
+#[test]
+fn many_parameters_are_updated_by_few_dispatches_with_the_same_bits() {
+    let sizes = [1, 3, 4, 5, 63, 1023, 1024, 1025, 4099, 16383, 16384, 16385, 40000, 2, 7];
+    let adamw = Optimizer::AdamW { betas: [0.9, 0.99], eps: 1e-6, weight_decay: 0.1 };
+    let rmsprop = Optimizer::RmsProp { alpha: 0.95, eps: 1e-6, momentum: 0.5, weight_decay: 0.01 };
+    let nesterov = Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01 };
+    for optimizer in [Optimizer::adam(), adamw, Optimizer::sgd(0.0, 0.1), Optimizer::sgd(0.9, 0.0), nesterov, rmsprop] {
+        let (one_by_one, many) = trained(optimizer, &sizes, Options { no_gangs: true, ..Default::default() });
+        for options in [
+            Options::default(),
+            Options { no_in_place: true, ..Default::default() },
+            Options { sentinels: true, ..Default::default() },
+        ] {
+            let (together, few) = trained(optimizer, &sizes, options);
+            assert_eq!(one_by_one.keys().collect::<Vec<_>>(), together.keys().collect::<Vec<_>>());
+            let differ: Vec<_> = one_by_one.iter().filter(|(name, t)| together[*name] != **t).map(|(n, _)| n).collect();
+            assert!(differ.is_empty(), "{optimizer:?}: {differ:?}");
+            // Of four kinds of dispatches for each parameter, at most a handful are left; sums go together only in place.
+            let kinds = if options.no_in_place { 3 } else { 4 };
+            assert!(few + kinds * (sizes.len() - 3) <= many, "{optimizer:?}: {few} of {many} commands");
+        }
+    }
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn check_case<S: OpSpec>(
         let seeds: Vec<Option<&Tensor>> = weights.iter().map(Option::as_ref).collect();
         run_op_checked(gpu(), S::op(attrs), &tensors, &seeds, options).map_err(|e| e.to_string())
     };
-    let first = run(Options { sentinels: true, no_in_place: true })?;
+    let first = run(Options { sentinels: true, no_in_place: true, ..Options::default() })?;
     if let Some(tensor) = &first.damaged {
         return Err(format!("memory around '{tensor}' was overwritten"));
     }

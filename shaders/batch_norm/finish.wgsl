@@ -1,4 +1,4 @@
-// uses: moments
+// uses: lanes1, moments
 
 // Merges the chunks of a channel, whose means count from x[0, channel]: mean, rstd = 1 / sqrt(variance + eps) with the biased variance m2 / rows, and the running
 // statistics new = old + momentum * (batch - old), the variance first multiplied by `variance_scale`
@@ -19,7 +19,7 @@ struct Params {
     momentum: f32,
     variance_scale: f32,
     from_variance: u32,
-    pad0: u32,
+    leak: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

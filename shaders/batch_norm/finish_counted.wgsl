@@ -1,4 +1,4 @@
-// uses: counted_rows, moments
+// uses: lanes1, counted_rows, moments
 
 // Merges the chunks of a channel: mean, rstd = 1 / sqrt(variance + eps) with the biased variance m2 / count, and the running
 // statistics new = old + momentum * (batch - old), the variance with `unbiased` being m2 / (count - 1). Where no row counts, mean

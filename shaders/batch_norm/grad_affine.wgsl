@@ -1,7 +1,7 @@
 // uses: pair_sum
 
 // Adds the chunks of a channel: grad_bias = sum grad_y, grad_weight = rstd * sum grad_y * (x - mean). `spread` holds rstd, or
-// with `from_variance` the variance.
+// with `from_variance` the variance. `both` gets grad_bias and behind it grad_weight, in one binding for those who go on.
 // A workgroup takes `lane_channels` channels, its rows of lanes share the chunks; row 0 writes. Grid: (1, tiles of channels, 1).
 
 struct Params {
@@ -17,7 +17,7 @@ struct Params {
     momentum: f32,
     variance_scale: f32,
     from_variance: u32,
-    pad0: u32,
+    leak: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,6 +25,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> spread: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_weight: array<f32>;
 @group(0) @binding(4) var<storage, read_write> grad_bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> both: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -45,7 +46,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         if params.from_variance != 0u {
             rstd = 1.0 / sqrt(rstd + params.eps);
         }
-        grad_weight[channel] = rstd * all.y;
+        let slope = rstd * all.y;
+        grad_weight[channel] = slope;
         grad_bias[channel] = all.x;
+        both[channel] = all.x;
+        both[params.channels + channel] = slope;
     }
 }

@@ -1,6 +1,8 @@
-// uses: pair_sum
+// uses: lane_sums, rectify
 
-// Sums over each chunk of rows: partials[chunk, channel] = (sum grad_y, sum grad_y * (x - mean)).
+// Sums over each chunk of rows: partials[chunk, channel] = (sum g, sum g * (x - mean)), g being the gradient of the normalised value
+// before it is rectified, whose sign is computed again from x: so y need not be kept. `spread` holds rstd, or with `from_variance` the
+// variance. `channels` counts lanes of LANES channels.
 // A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th row.
 // Grid: (chunks, tiles of channels, 1). Lanes past the last row of lanes or channel add zero. Fixed order.
 
@@ -17,14 +19,17 @@ struct Params {
     momentum: f32,
     variance_scale: f32,
     from_variance: u32,
-    pad0: u32,
+    leak: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partials: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read> grad_y: array<V>;
+@group(0) @binding(2) var<storage, read> x: array<V>;
+@group(0) @binding(3) var<storage, read> weight: array<V>;
+@group(0) @binding(4) var<storage, read> bias: array<V>;
+@group(0) @binding(5) var<storage, read> mean: array<V>;
+@group(0) @binding(6) var<storage, read> spread: array<V>;
+@group(0) @binding(7) var<storage, read_write> partials: array<P>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -33,18 +38,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let channel = group.y * params.lane_channels + lane % params.lane_channels;
     let used = row_lane < params.lane_rows && channel < params.channels;
 
-    var mine = vec2<f32>(0.0);
+    var mine = Sums(V(0.0), V(0.0));
     if used {
         let centre = mean[channel];
+        var rstd = spread[channel];
+        if params.from_variance != 0u {
+            rstd = V(1.0) / sqrt(rstd + params.eps);
+        }
+        let scale = weight[channel] * rstd;
+        let offset = bias[channel];
         let end = min((group.x + 1u) * params.chunk_rows, params.rows);
         for (var row = group.x * params.chunk_rows + row_lane; row < end; row += params.lane_rows) {
             let at = row * params.channels + channel;
-            let g = grad_y[at];
-            mine += vec2<f32>(g, g * (x[at] - centre));
+            let off = x[at] - centre;
+            let g = rectify_grad(grad_y[at], off * scale + offset, params.leak);
+            mine.first += g;
+            mine.second += g * off;
         }
     }
-    let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
+    let all = sum_lanes(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);
     if used && row_lane == 0u {
-        partials[group.x * params.channels + channel] = all;
+        partials[group.x * params.channels + channel] = pairs(all.first, all.second);
     }
 }

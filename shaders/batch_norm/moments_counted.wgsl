@@ -1,4 +1,4 @@
-// uses: counted_rows, moments
+// uses: lanes1, counted_rows, moments
 
 // Moments of the rows that count in each chunk of rows, channel by channel: partials[chunk, channel] = (mean, m2, count, shift),
 // the mean counted from the shift, which is the channel's first element of the first picture that counts (0 if none does).

@@ -1,4 +1,4 @@
-// uses: moments
+// uses: lanes1, moments
 
 // Merges chunks and channels of a segment: mean and rstd = 1 / sqrt(variance + eps) of each (image, group). The means of the partial
 // results count from the channel's first element in the image. x is (images, plane, groups, per_group); a segment is what one image

@@ -1,4 +1,4 @@
-// uses: moments
+// uses: lanes1, moments
 
 // Mean and rstd = 1 / sqrt(variance + eps) of segments that lie in one piece: x is (segments, per_group).
 // A workgroup takes `lane_channels` segments, each read by `lane_rows` neighbouring lanes; the first of them writes.

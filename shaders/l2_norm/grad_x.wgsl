@@ -17,7 +17,7 @@ struct Params {
     momentum: f32,
     variance_scale: f32,
     from_variance: u32,
-    pad0: u32,
+    leak: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

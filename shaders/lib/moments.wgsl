@@ -1,10 +1,11 @@
 // Mean and sum of squared deviations of parts of a sample, merged without cancellation (Chan, Golub, LeVeque, 1983), and
-// their merging over a workgroup of 256 lanes laid out in columns of `rows` lanes.
+// their merging over a workgroup of 256 lanes laid out in columns of `rows` lanes. Of one channel to a lane or of four:
+// joined behind lanes1 or lanes4.
 
 struct Moments {
     count: f32,
-    mean: f32,
-    m2: f32,
+    mean: V,
+    m2: V,
 }
 
 fn merge_moments(a: Moments, b: Moments) -> Moments {

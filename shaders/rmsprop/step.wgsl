@@ -1,7 +1,6 @@
-// RMSProp (Hinton, lecture 6e, 2012) as PyTorch has it, not centred:
-//   g = clip grad + decay p; s' = alpha s + (1 - alpha) g^2; b' = momentum b + g / (sqrt(s') + eps); p -= lr b'
-// with rest = 1 - alpha rounded once. control = (clip, finite, lr, ...). Where finite is 0 everything stays as it was: chosen, not multiplied. One invocation makes
-// one element of each; the grid is ceil(n / 256).
+// uses: lanes1, rmsprop_rule
+// A step of RMSProp, rmsprop_rule.wgsl; control = (clip, finite, lr, ...). One invocation makes one element of each; the grid is
+// ceil(n / 256).
 
 struct Params {
     origin: vec4<u32>,
@@ -29,15 +28,9 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.x + params.origin.x) * 256u + lane;
     if i < params.n {
-        let old = param[i];
-        let old_square = square[i];
-        let old_buffer = buffer[i];
-        let g = control[0] * grad[i] + params.decay * old;
-        let next_square = params.alpha * old_square + params.rest * g * g;
-        let next_buffer = params.momentum * old_buffer + g / (sqrt(next_square) + params.eps);
-        let keep = control[1] < 0.5;
-        new_param[i] = select(old - control[2] * next_buffer, old, keep);
-        new_square[i] = select(next_square, old_square, keep);
-        new_buffer[i] = select(next_buffer, old_buffer, keep);
+        let next = rmsprop_step(param[i], grad[i], square[i], buffer[i], control[0], control[1], control[2]);
+        new_param[i] = next.param;
+        new_square[i] = next.square;
+        new_buffer[i] = next.buffer;
     }
 }

@@ -1,6 +1,6 @@
-// g = clip grad + decay p; b' = momentum b + g; p -= lr b', or lr (g + momentum b') with Nesterov, as PyTorch has it without
-// dampening. control = (clip, finite, lr, ...). Where finite is 0 both stay as they were: chosen, not multiplied. One invocation
-// makes one element of each; the grid is ceil(n / 256).
+// uses: lanes1, sgd_rule
+// Gradient descent with momentum, sgd_rule.wgsl; control = (clip, finite, lr, ...). One invocation makes one element of each; the grid
+// is ceil(n / 256).
 
 struct Params {
     origin: vec4<u32>,
@@ -22,13 +22,8 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.x + params.origin.x) * 256u + lane;
     if i < params.n {
-        let old = param[i];
-        let old_buffer = buffer[i];
-        let g = control[0] * grad[i] + params.decay * old;
-        let next_buffer = params.momentum * old_buffer + g;
-        let direction = select(next_buffer, g + params.momentum * next_buffer, params.nesterov == 1u);
-        let keep = control[1] < 0.5;
-        new_param[i] = select(old - control[2] * direction, old, keep);
-        new_buffer[i] = select(next_buffer, old_buffer, keep);
+        let next = sgd_momentum(param[i], grad[i], buffer[i], control[0], control[1], control[2]);
+        new_param[i] = next.param;
+        new_buffer[i] = next.buffer;
     }
 }

@@ -1,5 +1,5 @@
-// p -= lr (clip grad + decay p); control = (clip, finite, lr, ...). Where finite is 0 the parameter stays as it was: chosen, not
-// multiplied, so that no NaN gets through. One invocation makes one element; the grid is ceil(n / 256).
+// uses: lanes1, sgd_rule
+// p -= lr (clip grad + decay p); control = (clip, finite, lr, ...). One invocation makes one element; the grid is ceil(n / 256).
 
 struct Params {
     origin: vec4<u32>,
@@ -19,8 +19,6 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.x + params.origin.x) * 256u + lane;
     if i < params.n {
-        let old = param[i];
-        let g = control[0] * grad[i] + params.decay * old;
-        new_param[i] = select(old - control[2] * g, old, control[1] < 0.5);
+        new_param[i] = sgd_plain(param[i], grad[i], control[0], control[1], control[2]);
     }
 }

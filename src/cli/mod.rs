@@ -119,7 +119,9 @@ pub fn main() -> ExitCode {
 
 fn start_logging(verbose: u8) {
     use tracing_subscriber::filter::EnvFilter;
-    let default = ["wgvision=warn", "wgvision=info", "wgvision=debug"][usize::from(verbose.min(2))];
+    // Compiling for long is told unasked.
+    let default =
+        ["wgvision=warn,wgvision::gpu::pipeline=info", "wgvision=info", "wgvision=debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_env("WGVISION_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -2,7 +2,7 @@
 
 use super::shared::{concat, reshape};
 use crate::graph::Graph;
-use crate::nn::{BINDING, Connected, Conv, Init, Net, Norm};
+use crate::nn::{After, BINDING, Connected, Conv, Init, Net, Norm};
 use crate::ops::Value;
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
@@ -161,11 +161,11 @@ fn conv_norm(
     norm: Option<(&Norm, Option<Value>)>,
 ) -> Result<Value> {
     net.scope(name, |net| {
-        let mut x = Conv { bias: norm.is_none(), ..Conv::same(out, 3) }.build(net, "0", x)?;
-        if let Some((norm, counted)) = norm {
-            x = norm.build_counted(net, "1", x, counted)?;
+        let x = Conv { bias: norm.is_none(), ..Conv::same(out, 3) }.build(net, "0", x)?;
+        match norm {
+            Some((norm, counted)) => norm.build_then(net, "1", x, After { counted, ..After::RELU }),
+            None => net.graph.add(Relu, &[x]),
         }
-        net.graph.add(Relu, &[x])
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::graph::Variables;
-use crate::nn::{ParameterSpec, initialise};
+use crate::nn::{ParameterSpec, initialise, reserve};
 use crate::tensor::Tensor;
 use crate::weights::TensorFile;
 use crate::{Error, Result};
@@ -17,6 +17,7 @@ pub fn export(specs: &[ParameterSpec], values: &BTreeMap<String, Tensor>) -> BTr
 
 /// Sets every parameter from the file at `path`. Fails on missing, extra or ill-shaped tensors.
 pub fn import(path: &Path, file: &TensorFile, specs: &[ParameterSpec], variables: &Variables) -> Result<()> {
+    reserve(variables, specs)?;
     for spec in specs {
         variables.set(&spec.name, &value(path, file, spec)?)?;
     }
@@ -39,12 +40,12 @@ pub fn value(path: &Path, file: &TensorFile, spec: &ParameterSpec) -> Result<Ten
 /// The variables that a training run begins with: `start`, as far as it fits, and first values for the rest.
 pub fn begin(gpu: &Gpu, specs: &[ParameterSpec], start: &BTreeMap<String, Tensor>, seed: u64) -> Result<Variables> {
     let variables = Variables::new(gpu);
+    initialise(&variables, specs, seed)?;
     for spec in specs {
         if let Some(value) = start.get(&spec.name).filter(|v| v.ty() == spec.ty) {
             variables.set(&spec.name, value)?;
         }
     }
-    initialise(&variables, specs, seed)?;
     Ok(variables)
 }
 

@@ -23,6 +23,18 @@ pub struct Region {
     pub size: u64,
 }
 
+impl Buffer {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.raw.size()
+    }
+
+    /// Whether both are the same memory.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.raw, &other.raw)
+    }
+}
+
 impl Region {
     /// Whether both are the very same bytes.
     pub fn same_as(&self, other: &Self) -> bool {

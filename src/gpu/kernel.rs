@@ -91,6 +91,40 @@ pub struct Cost {
     pub bytes: u64,
 }
 
+/// How launches over many tensors become one dispatch: those that treat every element alike, such as an optimiser's step on each
+/// parameter. The planner of programs decides which do; a launch that stays alone runs as it stands.
+#[derive(Clone, Debug)]
+pub struct Gang {
+    /// The kernel for many. It binds a window for each of `each`, then `shared`, then a table of `Piece`s (`shaders/lib/gang.wgsl`), and
+    /// changes tensors where they lie.
+    pub kernel: &'static Kernel,
+    /// Its uniform struct's bytes; the same for all that may go together.
+    pub params: Vec<u8>,
+    /// Tensors of `elements` four-byte elements that differ from launch to launch, four at most. Windows lie around all of a kind.
+    pub each: Vec<Slot>,
+    /// Tensors that all launches have in common.
+    pub shared: Vec<Slot>,
+    /// Pairs that must be the same bytes, since the kernel for many changes tensors where they lie: what is read, what is written. All
+    /// that is written is among them.
+    pub in_place: Vec<(Slot, Slot)>,
+    /// Elements of each tensor.
+    pub elements: u32,
+    /// Added to the number of each piece.
+    pub number: u32,
+}
+
+impl Gang {
+    /// Elements that one workgroup takes: `shaders/lib/gang.wgsl`.
+    pub const PIECE: u32 = 16384;
+
+    /// A gang of `kernel` with `params`.
+    pub fn new<P: Uniform>(kernel: &'static Kernel, params: P, each: Vec<Slot>, shared: Vec<Slot>) -> Self {
+        debug_assert_eq!(kernel.params, P::FIELDS, "{}: uniform struct of another kernel", kernel.label);
+        let params = bytemuck::bytes_of(&params).to_vec();
+        Self { kernel, params, each, shared, in_place: Vec::new(), elements: 0, number: 0 }
+    }
+}
+
 /// One dispatch of a kernel.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -106,6 +140,8 @@ pub struct Launch {
     pub groups: [u32; 3],
     /// Estimated work of the whole launch.
     pub cost: Cost,
+    /// How it may run together with its like.
+    pub gang: Option<Gang>,
 }
 
 impl Launch {
@@ -113,12 +149,18 @@ impl Launch {
     pub fn new<P: Uniform>(kernel: &'static Kernel, params: P, slots: Vec<Slot>, groups: [u32; 3]) -> Self {
         debug_assert_eq!(kernel.params, P::FIELDS, "{}: uniform struct of another kernel", kernel.label);
         let params = bytemuck::bytes_of(&params).to_vec();
-        Self { kernel, overrides: Vec::new(), params, slots, groups, cost: Cost::default() }
+        Self { kernel, overrides: Vec::new(), params, slots, groups, cost: Cost::default(), gang: None }
     }
 
     /// Sets `override` constants.
     pub fn with(mut self, overrides: &[(&'static str, f64)]) -> Self {
         self.overrides.extend_from_slice(overrides);
+        self
+    }
+
+    /// Lets it run together with its like.
+    pub fn in_gang(mut self, gang: Gang) -> Self {
+        self.gang = Some(gang);
         self
     }
 

@@ -16,7 +16,7 @@ mod timing;
 
 pub use adapter::{AdapterFacts, adapters};
 pub use buffer::{Buffer, PendingRead, Region};
-pub use kernel::{Cost, Field, Kernel, Launch, Needs, Slot, Uniform, Variant};
+pub use kernel::{Cost, Field, Gang, Kernel, Launch, Needs, Slot, Uniform, Variant};
 pub use pace::Pace;
 pub use program::{Command, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};

@@ -3,10 +3,11 @@
 use super::shader;
 use super::{Gpu, Launch};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, Instant};
 
 /// What tells two pipelines apart on one adapter.
 #[derive(PartialEq, Eq, Hash)]
@@ -15,6 +16,16 @@ struct Key {
     overrides: Vec<(&'static str, u64)>,
     aliases: Vec<(u32, u32)>,
 }
+
+impl Key {
+    fn of(launch: &Launch, aliases: &[(u32, u32)]) -> Self {
+        let overrides = launch.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
+        Self { label: launch.kernel.label, overrides, aliases: aliases.to_vec() }
+    }
+}
+
+/// How long compiling may take before it is mentioned.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A pipeline and the layout of its one bind group.
 pub(super) struct Pipeline {
@@ -91,8 +102,7 @@ fn cache_folder() -> Option<PathBuf> {
 impl Gpu {
     /// The pipeline for a launch whose slots `(read, written)` of `aliases` share memory.
     pub(super) fn pipeline(&self, launch: &Launch, aliases: &[(u32, u32)]) -> Result<Arc<Pipeline>> {
-        let overrides = launch.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        let key = Key { label: launch.kernel.label, overrides, aliases: aliases.to_vec() };
+        let key = Key::of(launch, aliases);
         let pipelines = &self.0.pipelines;
         if let Some(found) = pipelines.made.lock().expect("no panic under lock").get(&key) {
             return Ok(found.clone());
@@ -101,6 +111,42 @@ impl Gpu {
         pipelines.compiled.fetch_add(1, Ordering::Relaxed);
         pipelines.made.lock().expect("no panic under lock").insert(key, made.clone());
         Ok(made)
+    }
+
+    /// Makes those of `wanted` that do not exist yet, several at a time: a driver that compiles when a pipeline is made takes its time for
+    /// each. Fails with the first of them, in their order, that does not compile.
+    pub(super) fn make_pipelines(&self, wanted: &[(&Launch, Vec<(u32, u32)>)]) -> Result<()> {
+        let mut seen = HashSet::new();
+        let missing: Vec<_> = {
+            let made = self.0.pipelines.made.lock().expect("no panic under lock");
+            let new = |(launch, aliases): &&(&Launch, Vec<(u32, u32)>)| {
+                let key = Key::of(launch, aliases);
+                !made.contains_key(&key) && seen.insert(key)
+            };
+            wanted.iter().filter(new).collect()
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(missing.len());
+        if threads < 2 {
+            return Ok(());
+        }
+        let (next, started, told) = (AtomicUsize::new(0), Instant::now(), Once::new());
+        let failed: Mutex<Vec<(usize, Error)>> = Mutex::default();
+        let work = || {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some((launch, aliases)) = missing.get(at) else { break };
+                if let Err(e) = self.pipeline(launch, aliases) {
+                    failed.lock().expect("no panic under lock").push((at, e));
+                }
+                if started.elapsed() > PATIENCE {
+                    told.call_once(|| tracing::info!("compiling {} kernels for this device", missing.len()));
+                }
+            }
+        };
+        std::thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(work)));
+        let mut failed = failed.into_inner().expect("no panic under lock");
+        failed.sort_by_key(|(at, _)| *at);
+        failed.into_iter().next().map_or(Ok(()), |(_, e)| Err(e))
     }
 
     /// Keeps what has been compiled so far for the next run.
@@ -113,7 +159,7 @@ impl Gpu {
     fn compile(&self, launch: &Launch, aliases: &[(u32, u32)]) -> Result<Pipeline> {
         let Launch { kernel, overrides, slots, params, .. } = launch;
         let recorded = self.records_parameters(params.len());
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let device = &self.0.device;
         let text = shader::specialise(&shader::join(kernel.source), aliases);
         let text = if recorded { shader::immediate(&text) } else { text };

@@ -103,6 +103,11 @@ impl Program {
         };
         let parts: Vec<Vec<([u32; 3], Given)>> = commands.iter().map(&mut cut).collect();
         let uniforms = parameters.upload()?;
+        let launches = commands.iter().filter_map(|command| match command {
+            Command::Launch { launch, regions, .. } => Some((launch, resolve_aliases(launch, regions).0)),
+            Command::Copy { .. } => None,
+        });
+        gpu.make_pipelines(&launches.collect::<Vec<_>>())?;
         let mut steps = Vec::new();
         for (command, parts) in commands.into_iter().zip(parts) {
             match command {
@@ -364,8 +369,15 @@ mod tests {
         let pace = Pace::new(&gpu);
         for (groups, flops) in [([7, 1, 1], 0), ([70000, 3, 1], 0), ([5, 4, 3], 400_000_000_000), ([0, 1, 1], 0)] {
             let cost = Cost { flops, bytes: 0 };
-            let launch =
-                Launch { kernel: &KERNEL, overrides: vec![], params: vec![0; 16], slots: vec![], groups, cost };
+            let launch = Launch {
+                kernel: &KERNEL,
+                overrides: vec![],
+                params: vec![0; 16],
+                slots: vec![],
+                groups,
+                cost,
+                gang: None,
+            };
             let all = pieces(&launch, &pace, 65535);
             let covered: u64 = all.iter().map(|(_, c)| c.iter().map(|&v| u64::from(v)).product::<u64>()).sum();
             assert_eq!(covered, groups.iter().map(|&v| u64::from(v)).product::<u64>());

@@ -1,6 +1,7 @@
 //! Runs a plan: memory, uploads, recorded commands, read-backs.
 
 use super::build::{Graph, Kind};
+use super::gang;
 use super::plan::{Options, Place, Plan};
 use super::variables::Variables;
 use crate::gpu::{Command, Gpu, NodeTime, Pace, PendingRead, Program, Region, Report, Slot};
@@ -80,6 +81,7 @@ impl Executable {
         let values: Vec<Value> = outputs.iter().map(|&(_, v)| v).collect();
         let plan = Plan::new(&gpu, graph, &values, options)?;
         let arena = allocate_arena(&gpu, &plan)?;
+        variables.reserve_for(graph, |value| plan.places.contains_key(&value))?;
         let mut regions = HashMap::new();
         let mut types = HashMap::new();
         for (&value, place) in &plan.places {
@@ -103,6 +105,9 @@ impl Executable {
         }
         let names: Vec<String> = graph.nodes().iter().map(|n| n.name.clone()).collect();
         let mut commands = commands(&plan, graph, &arena, &regions);
+        if !options.no_gangs {
+            commands = gang::merge(&gpu, commands)?;
+        }
         let tail = commands.split_off(commands.iter().take_while(|(at, _)| *at < plan.prologue).count());
         let only = |list: Vec<(usize, Command)>| list.into_iter().map(|(_, c)| c).collect::<Vec<_>>();
         let mut main = only(tail);

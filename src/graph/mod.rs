@@ -9,6 +9,7 @@
 mod build;
 mod exec;
 mod fuse;
+mod gang;
 mod grad;
 mod half;
 mod memory;

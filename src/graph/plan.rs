@@ -18,6 +18,8 @@ pub struct Options {
     pub sentinels: bool,
     /// Never let an op overwrite its input; tests compare both ways.
     pub no_in_place: bool,
+    /// Run every launch by itself; tests compare both ways.
+    pub no_gangs: bool,
 }
 
 /// Bytes of guard before and after a tensor when sentinels are on.

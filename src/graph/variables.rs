@@ -2,6 +2,7 @@
 
 use super::build::{Graph, Kind};
 use crate::gpu::{Gpu, Region};
+use crate::ops::Value;
 use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -69,21 +70,76 @@ impl Variables {
 
     /// Memory for a variable, zeroed when new. Fails if it exists with another type.
     pub(super) fn declare(&self, name: &str, ty: &TensorType) -> Result<Region> {
-        let mut tensors = self.tensors();
-        if let Some((have, region)) = tensors.get(name) {
-            if have == ty {
-                return Ok(region.clone());
-            }
-            return Err(Error::Graph(format!("variable '{name}' is {have}, {ty} was asked for")));
+        self.reserve(&[(name.to_string(), ty.clone())])?;
+        let tensors = self.tensors();
+        let (have, region) = &tensors[name];
+        if have == ty {
+            return Ok(region.clone());
         }
-        let size = ty.bytes().max(4).next_multiple_of(4);
-        let region = Region { buffer: self.0.gpu.allocate(name, size)?, offset: 0, size };
-        tensors.insert(name.to_string(), (ty.clone(), region.clone()));
-        Ok(region)
+        Err(Error::Graph(format!("variable '{name}' is {have}, {ty} was asked for")))
+    }
+
+    /// Memory for those of `wanted` that do not exist, zeroed, one behind the other in as few buffers as one binding reaches: what lies
+    /// together can be changed by one dispatch.
+    pub fn reserve(&self, wanted: &[(String, TensorType)]) -> Result<()> {
+        let mut tensors = self.tensors();
+        let gpu = &self.0.gpu;
+        let align = gpu.alignment();
+        let most = gpu.profile().max_binding.min(gpu.max_buffer());
+        let missing: Vec<&(String, TensorType)> =
+            wanted.iter().filter(|(name, _)| !tensors.contains_key(name)).collect();
+        let mut rest = &missing[..];
+        while let [(first, _), ..] = rest {
+            let mut end = 0u64;
+            let mut offsets = Vec::new();
+            for (_, ty) in rest {
+                let offset = end.next_multiple_of(align);
+                // A whole number of steps of four elements, which is how kernels for many tensors go.
+                let next = offset + ty.bytes().max(4).next_multiple_of(16);
+                if next > most && !offsets.is_empty() {
+                    break;
+                }
+                offsets.push(offset);
+                end = next;
+            }
+            let what = if offsets.len() == 1 {
+                first.clone()
+            } else {
+                format!("{} variables from '{first}' on", offsets.len())
+            };
+            let buffer = gpu.allocate(&what, end)?;
+            let (now, later) = rest.split_at(offsets.len());
+            for ((name, ty), offset) in now.iter().zip(offsets) {
+                let size = ty.bytes().max(4).next_multiple_of(4);
+                let region = Region { buffer: buffer.clone(), offset, size };
+                tensors.insert(name.clone(), (ty.clone(), region));
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Memory for the parameters and states of a graph that are `wanted` and do not exist yet. What the same output of the same op updates
+    /// lies together.
+    pub(super) fn reserve_for(&self, graph: &Graph, wanted: impl Fn(Value) -> bool) -> Result<()> {
+        let role = |target: Value| {
+            let new = graph.updates().iter().find(|(t, _)| *t == target).map(|(_, new)| *new)?;
+            let Kind::Op(op) = &graph.nodes()[new.node].kind else { return None };
+            Some((op.name(), new.slot))
+        };
+        let mut roles: BTreeMap<Option<(&str, usize)>, Vec<(String, TensorType)>> = BTreeMap::new();
+        for (node, n) in graph.nodes().iter().enumerate() {
+            let value = Value { node, slot: 0 };
+            if matches!(n.kind, Kind::Parameter | Kind::State) && wanted(value) {
+                roles.entry(role(value)).or_default().push((n.name.clone(), n.outputs[0].clone()));
+            }
+        }
+        roles.values().try_for_each(|list| self.reserve(list))
     }
 
     /// Declares every parameter and state of a graph that does not exist yet; those start as zeros.
     pub fn declare_all(&self, graph: &Graph) -> Result<()> {
+        self.reserve_for(graph, |_| true)?;
         for node in graph.nodes() {
             if matches!(node.kind, Kind::Parameter | Kind::State) {
                 self.declare(&node.name, &node.outputs[0])?;

@@ -3,7 +3,7 @@
 //! The defaults are the paper's network: 64 to 1024 channels over four halvings, two 3x3 convolutions with ReLU on
 //! each level, transposed 2x2 convolutions on the way up, skips by concatenation, a 1x1 convolution to the classes.
 
-use crate::nn::{BatchNormLayer, Conv, Net, UpConv};
+use crate::nn::{After, BatchNormLayer, Conv, Net, UpConv};
 use crate::ops::Value;
 use crate::ops::concat::Concat;
 use crate::ops::max_pool2d::{MaxPool2d, Window};
@@ -112,11 +112,11 @@ impl UNet {
     fn conv_relu(&self, net: &mut Net<'_>, i: usize, x: Value, channels: usize) -> Result<Value> {
         let padding = if self.padding == Padding::Same { 1 } else { 0 };
         let conv = Conv { padding, bias: !self.batch_norm, ..Conv::same(channels, 3) };
-        let mut y = conv.build(net, &format!("conv{i}"), x)?;
-        if self.batch_norm {
-            y = BatchNormLayer::default().build(net, &format!("bn{i}"), y)?;
+        let y = conv.build(net, &format!("conv{i}"), x)?;
+        match self.batch_norm {
+            true => BatchNormLayer::default().build_then(net, &format!("bn{i}"), y, After::RELU),
+            false => net.graph.named(&format!("relu{i}"), Relu, &[y]),
         }
-        net.graph.named(&format!("relu{i}"), Relu, &[y])
     }
 
     /// The middle of `skip`, as large as `like`.

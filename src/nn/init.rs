@@ -151,9 +151,16 @@ fn within<T>(
     built
 }
 
+/// Memory for all parameters, side by side. For those who set them one by one.
+pub fn reserve(variables: &Variables, specs: &[ParameterSpec]) -> Result<()> {
+    variables.reserve(&specs.iter().map(|s| (s.name.clone(), s.ty.clone())).collect::<Vec<_>>())
+}
+
 /// Sets every parameter that does not exist yet to its first value.
 pub fn initialise(variables: &Variables, specs: &[ParameterSpec], seed: u64) -> Result<()> {
-    for spec in specs.iter().filter(|s| !variables.contains(&s.name)) {
+    let missing: Vec<&ParameterSpec> = specs.iter().filter(|s| !variables.contains(&s.name)).collect();
+    reserve(variables, specs)?;
+    for spec in missing {
         variables.set(&spec.name, &first_value(spec, seed))?;
     }
     Ok(())

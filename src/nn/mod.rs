@@ -9,6 +9,6 @@ mod layers;
 mod norm;
 
 pub use connected::{BINDING, Connected, WeightInit};
-pub use init::{Init, Net, ParameterSpec, first_value, initialise};
+pub use init::{Init, Net, ParameterSpec, first_value, initialise, reserve};
 pub use layers::{Conv, UpConv};
-pub use norm::{BatchNormLayer, Norm};
+pub use norm::{After, BatchNormLayer, Norm};

@@ -2,8 +2,11 @@
 
 use super::init::{Init, Net};
 use crate::Result;
+use crate::ops::add::Add;
 use crate::ops::batch_norm::{BatchNorm, BatchNormCounted, BatchNormEval};
-use crate::ops::{OpRef, Value};
+use crate::ops::leaky_relu::LeakyRelu;
+use crate::ops::relu::Relu;
+use crate::ops::{Activation, OpRef, Value};
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 use serde::{Deserialize, Serialize};
@@ -56,16 +59,20 @@ impl Norm {
 
     /// Adds the norm as `name`: (N, H, W, C) or (N, C) to the same.
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
-        self.build_counted(net, name, x, None)
+        self.build_then(net, name, x, After::default())
     }
 
-    /// As [`Norm::build`]; where `counted`, f32 (N), is given, the statistics that [`Norm::Train`] takes of a batch are of the pictures n with
-    /// counted[n] > 0 alone, and the others come out as 0.
-    pub fn build_counted(&self, net: &mut Net<'_>, name: &str, x: Value, counted: Option<Value>) -> Result<Value> {
-        net.scope(name, |net| self.build_here(net, x, counted))
+    /// As [`Norm::build`], and what comes `after`. In training the norm does that in its own pass over memory; otherwise nodes of their
+    /// own do, which [`crate::graph::Graph::fused`] lets the convolution before the norm take in with it.
+    pub fn build_then(&self, net: &mut Net<'_>, name: &str, x: Value, after: After) -> Result<Value> {
+        // The kernels over some of the pictures have no such forms.
+        let taken_in = net.training && after.counted.is_none();
+        let within = if taken_in { after } else { After { counted: after.counted, ..Default::default() } };
+        let y = net.scope(name, |net| self.build_here(net, x, within))?;
+        if taken_in { Ok(y) } else { after.apart(net, y) }
     }
 
-    fn build_here(&self, net: &mut Net<'_>, x: Value, counted: Option<Value>) -> Result<Value> {
+    fn build_here(&self, net: &mut Net<'_>, x: Value, after: After) -> Result<Value> {
         let ty = TensorType::f32([net.graph.shape(x).channels()]);
         let mut affine = |name: &str, first: f32| match self {
             Self::Frozen { .. } => net.state(name, ty.clone(), Init::Constant(first)),
@@ -76,12 +83,14 @@ impl Norm {
         let variance = net.state("running_var", ty, Init::Constant(1.0))?;
         net.specs.last_mut().expect("just added").counts_batches = !matches!(self, Self::Frozen { .. });
         let mut inputs = vec![x, weight, bias, mean, variance];
+        let After { counted, residual, activation } = after;
         match *self {
             Self::Train { eps, momentum } if net.training => {
-                inputs.extend(counted);
+                inputs.extend(counted.or(residual));
+                let residual = residual.is_some();
                 let op: OpRef = match counted {
                     Some(_) => Arc::new(BatchNormCounted { eps, momentum, ..Default::default() }),
-                    None => Arc::new(BatchNorm { eps, momentum, ..Default::default() }),
+                    None => Arc::new(BatchNorm { eps, momentum, activation, residual, ..Default::default() }),
                 };
                 let outputs = net.graph.named_all("batch_norm", op, &inputs)?;
                 net.graph.update(mean, outputs[3])?;
@@ -89,8 +98,40 @@ impl Norm {
                 Ok(outputs[0])
             }
             Self::Frozen { eps } | Self::Eval { eps } | Self::Train { eps, .. } => {
-                net.graph.named("batch_norm", BatchNormEval { eps }, &inputs)
+                inputs.extend(residual);
+                let op = BatchNormEval { eps, activation, residual: residual.is_some() };
+                net.graph.named("batch_norm", op, &inputs)
             }
+        }
+    }
+}
+
+/// What follows a norm: y = activation(norm(x) + residual).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct After {
+    /// Where given, f32 (N): the statistics that [`Norm::Train`] takes of a batch are of the pictures n with counted[n] > 0 alone, and
+    /// the norms of the others are 0.
+    pub counted: Option<Value>,
+    /// Added to the norm; of x's type.
+    pub residual: Option<Value>,
+    /// None, ReLU or leaky ReLU of a positive slope.
+    pub activation: Activation,
+}
+
+impl After {
+    /// ReLU.
+    pub const RELU: Self = Self { counted: None, residual: None, activation: Activation::Relu };
+
+    /// As nodes behind the norm `y`.
+    fn apart(&self, net: &mut Net<'_>, mut y: Value) -> Result<Value> {
+        if let Some(residual) = self.residual {
+            y = net.graph.named("add", Add, &[y, residual])?;
+        }
+        match self.activation {
+            Activation::None => Ok(y),
+            Activation::Relu => net.graph.named("relu", Relu, &[y]),
+            Activation::Leaky(slope) => net.graph.named("leaky", LeakyRelu { slope }, &[y]),
+            other => unreachable!("{other:?} behind a norm: none, ReLU or leaky ReLU"),
         }
     }
 }
@@ -113,7 +154,12 @@ impl Default for BatchNormLayer {
 impl BatchNormLayer {
     /// Adds the layer as `name`.
     pub fn build(&self, net: &mut Net<'_>, name: &str, x: Value) -> Result<Value> {
-        Norm::Train { eps: self.eps, momentum: self.momentum }.build(net, name, x)
+        self.build_then(net, name, x, After::default())
+    }
+
+    /// Adds the layer as `name` and what comes `after`: [`Norm::build_then`].
+    pub fn build_then(&self, net: &mut Net<'_>, name: &str, x: Value, after: After) -> Result<Value> {
+        Norm::Train { eps: self.eps, momentum: self.momentum }.build_then(net, name, x, after)
     }
 }
 
@@ -147,12 +193,32 @@ mod tests {
             let mut graph = Graph::new();
             let x = graph.input("x", TensorType::f32([2, 1, 1, 3])).unwrap();
             let counted = graph.input("counted", TensorType::f32([2])).unwrap();
-            let y = norm.build_counted(&mut Net::new(&mut graph, training), "bn", x, Some(counted)).unwrap();
+            let y = {
+                let after = After { counted: Some(counted), ..Default::default() };
+                norm.build_then(&mut Net::new(&mut graph, training), "bn", x, after).unwrap()
+            };
             graph.nodes()[y.node].inputs.len()
         };
         assert_eq!(inputs(Norm::TRAIN, true), 6);
         assert_eq!(inputs(Norm::TRAIN, false), 5);
         assert_eq!(inputs(Norm::FROZEN, true), 5);
+    }
+
+    #[test]
+    fn in_training_the_norm_adds_and_rectifies() {
+        let nodes = |norm: Norm, training: bool| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorType::f32([2, 1, 1, 3])).unwrap();
+            let after = After { residual: Some(x), ..After::RELU };
+            norm.build_then(&mut Net::new(&mut graph, training), "bn", x, after).unwrap();
+            let ops: Vec<String> =
+                graph.nodes().iter().filter(|n| !n.inputs.is_empty()).map(|n| n.name.clone()).collect();
+            ops.join(" ")
+        };
+        for norm in [Norm::FROZEN, Norm::TRAIN] {
+            assert_eq!(nodes(norm, true), "bn.batch_norm");
+            assert_eq!(nodes(norm, false), "bn.batch_norm add relu");
+        }
     }
 
     #[test]

@@ -18,9 +18,12 @@ impl Wide {
     }
 }
 
-/// Declares a [`Wide`] kernel: name of the static, label, file below `shaders`, uniform struct.
+/// Declares a [`Wide`] kernel: name of the static, label, file below `shaders`, uniform struct, override sets beside the defaults.
 macro_rules! wide {
     ($vis:vis $name:ident, $label:literal, $file:literal, $params:ty) => {
+        $crate::ops::lanes::wide!($vis $name, $label, $file, $params, &[]);
+    };
+    ($vis:vis $name:ident, $label:literal, $file:literal, $params:ty, $variants:expr) => {
         $vis static $name: $crate::ops::lanes::Wide = $crate::ops::lanes::Wide {
             one: $crate::gpu::Kernel {
                 label: $label,
@@ -29,7 +32,7 @@ macro_rules! wide {
                     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file))
                 ),
                 params: <$params as $crate::gpu::Uniform>::FIELDS,
-                variants: &[],
+                variants: $variants,
                 needs: $crate::gpu::Needs::Nothing,
             },
             four: $crate::gpu::Kernel {
@@ -39,7 +42,7 @@ macro_rules! wide {
                     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file))
                 ),
                 params: <$params as $crate::gpu::Uniform>::FIELDS,
-                variants: &[],
+                variants: $variants,
                 needs: $crate::gpu::Needs::Nothing,
             },
         };

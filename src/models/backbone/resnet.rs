@@ -2,11 +2,9 @@
 //! stride is on its 3x3 convolution. Without the classifier at the end.
 
 use crate::Result;
-use crate::nn::{Conv, Init, Net, Norm};
+use crate::nn::{After, Conv, Init, Net, Norm};
 use crate::ops::Value;
-use crate::ops::add::Add;
 use crate::ops::max_pool2d::{MaxPool2d, Window};
-use crate::ops::relu::Relu;
 
 /// A ResNet's stages.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,8 +62,7 @@ impl ResNet {
     }
 
     fn stem(&self, net: &mut Net<'_>, images: Value) -> Result<Value> {
-        let x = self.conv(net, 1, images, (self.width, 7, 2))?;
-        let x = net.graph.named("relu", Relu, &[x])?;
+        let x = self.conv(net, 1, images, (self.width, 7, 2), After::RELU)?;
         net.graph.named("maxpool", MaxPool2d(Window::square(3, 2, 1)), &[x])
     }
 
@@ -76,36 +73,36 @@ impl ResNet {
             true => &[(inner, 1, 1), (inner, 3, stride), (out, 1, 1)],
             false => &[(inner, 3, stride), (out, 3, 1)],
         };
-        let mut y = x;
-        for (i, &shape) in convolutions.iter().enumerate() {
-            if i > 0 {
-                y = net.graph.named(&format!("relu{i}"), Relu, &[y])?;
-            }
-            y = self.conv(net, i + 1, y, shape)?;
-        }
         let identity = match stride != 1 || net.graph.shape(x).channels() != out {
-            true => net.scope("downsample", |net| self.conv_norm(net, ["0", "1"], x, (out, 1, stride)))?,
+            true => {
+                net.scope("downsample", |net| self.conv_norm(net, ["0", "1"], x, (out, 1, stride), After::default()))?
+            }
             false => x,
         };
-        let sum = net.graph.named("add", Add, &[y, identity])?;
-        net.graph.named("relu", Relu, &[sum])
+        let mut y = x;
+        for (i, &shape) in convolutions.iter().enumerate() {
+            let residual = (i + 1 == convolutions.len()).then_some(identity);
+            y = self.conv(net, i + 1, y, shape, After { residual, ..After::RELU })?;
+        }
+        Ok(y)
     }
 
     /// `conv{i}` and `bn{i}`.
-    fn conv(&self, net: &mut Net<'_>, i: usize, x: Value, shape: (usize, usize, usize)) -> Result<Value> {
-        self.conv_norm(net, [&format!("conv{i}"), &format!("bn{i}")], x, shape)
+    fn conv(&self, net: &mut Net<'_>, i: usize, x: Value, shape: (usize, usize, usize), after: After) -> Result<Value> {
+        self.conv_norm(net, [&format!("conv{i}"), &format!("bn{i}")], x, shape, after)
     }
 
-    /// A convolution of (channels, kernel, stride) without bias, and its norm.
+    /// A convolution of (channels, kernel, stride) without bias, its norm, and what comes after.
     fn conv_norm(
         &self,
         net: &mut Net<'_>,
         [conv, norm]: [&str; 2],
         x: Value,
         (out, kernel, stride): (usize, usize, usize),
+        after: After,
     ) -> Result<Value> {
         let layer = Conv { stride, bias: false, ..Conv::same(out, kernel) };
         let x = layer.build_with(net, conv, x, Init::he_fan_out(kernel * kernel * out))?;
-        self.norm.build(net, norm, x)
+        self.norm.build_then(net, norm, x, after)
     }
 }

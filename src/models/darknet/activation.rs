@@ -2,7 +2,6 @@
 
 use crate::Result;
 use crate::graph::Graph;
-use crate::ops::Value;
 use crate::ops::clamp::Clamp;
 use crate::ops::darknet_activation::{DarknetActivation, Kind};
 use crate::ops::gelu::Gelu;
@@ -12,6 +11,7 @@ use crate::ops::relu::Relu;
 use crate::ops::sigmoid::Sigmoid;
 use crate::ops::silu::Silu;
 use crate::ops::tanh::Tanh;
+use crate::ops::{self, Value};
 
 /// Adds a function's node after a value.
 type Add = fn(&mut Graph, Value) -> Result<Value>;
@@ -61,6 +61,17 @@ impl Activation {
     /// All names.
     pub fn names() -> Vec<&'static str> {
         TABLE.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// As what a norm can do in its own pass, if it can.
+    pub fn behind_norm(self) -> Option<ops::Activation> {
+        match self.name() {
+            "linear" => Some(ops::Activation::None),
+            "relu" => Some(ops::Activation::Relu),
+            "relie" => Some(ops::Activation::Leaky(0.01)),
+            "leaky" => Some(ops::Activation::Leaky(0.1)),
+            _ => None,
+        }
     }
 
     /// Adds it after `x`; `linear` adds nothing.

@@ -9,7 +9,7 @@ use super::layer::{Convolutional, Kind, Layer};
 use super::weights::Record;
 use super::{HeadOutput, fit, head, local};
 use crate::detection::Head;
-use crate::nn::{BatchNormLayer, Connected, Init, Net};
+use crate::nn::{After, BatchNormLayer, Connected, Init, Net};
 use crate::ops::Value;
 use crate::ops::adaptive_avg_pool2d::AdaptiveAvgPool2d;
 use crate::ops::add::Add;
@@ -220,17 +220,28 @@ impl Builder<'_, '_> {
         let name = format!("layers.{index}");
         if c.batch_normalize {
             self.records.extend(Record::batch_norm(&name));
-            y = self.batch_norm(index, y)?;
+            y = self.batch_norm(index, c.activation, y)?;
         } else {
             self.records.push(Record::plain(format!("{name}.conv.bias")));
+            y = self.activate(index, c.activation, y)?;
         }
         self.records.push(Record::conv(format!("{name}.conv.weight")));
-        self.activate(index, c.activation, y)
+        Ok(y)
     }
 
-    fn batch_norm(&mut self, index: usize, x: Value) -> Result<Value> {
+    /// The norm and the activation behind it.
+    fn batch_norm(&mut self, index: usize, activation: Activation, x: Value) -> Result<Value> {
         let layer = BatchNormLayer { momentum: MOMENTUM, eps: EPS };
-        scoped(self.net, index, |net| layer.build(net, "bn", x))
+        match activation.behind_norm() {
+            Some(activation) => {
+                let after = After { activation, ..Default::default() };
+                scoped(self.net, index, |net| layer.build_then(net, "bn", x, after))
+            }
+            None => {
+                let y = scoped(self.net, index, |net| layer.build(net, "bn", x))?;
+                self.activate(index, activation, y)
+            }
+        }
     }
 
     fn connected(&mut self, index: usize, out: usize, norm: bool, f: Activation, x: Value) -> Result<Value> {
@@ -243,11 +254,12 @@ impl Builder<'_, '_> {
         if norm {
             let [shift, rest @ ..] = Record::batch_norm(&name);
             self.records.extend([shift, weight].into_iter().chain(rest));
-            y = self.batch_norm(index, y)?;
+            y = self.batch_norm(index, f, y)?;
         } else {
             self.records.extend([Record::plain(format!("{name}.connected.bias")), weight]);
+            y = self.activate(index, f, y)?;
         }
-        self.activate(index, f, y)
+        Ok(y)
     }
 
     fn route(&mut self, index: usize, layers: &[usize], groups: usize, group: usize) -> Result<Value> {

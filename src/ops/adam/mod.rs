@@ -1,6 +1,6 @@
 //! Adam and AdamW: one step on one parameter and its two moments. `adamw` is the entry with decoupled weight decay.
 
-use super::clip_guard::{NO_GRADIENT, infer_optimiser};
+use super::clip_guard::{NO_GRADIENT, infer_optimiser, optimiser_gang};
 use super::{Arg, Attr, Attrs, Built, Entry, GradCx, LaunchCx, Op, Value, Work};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
@@ -30,13 +30,21 @@ static STEP: Kernel = Kernel {
     needs: Needs::Nothing,
 };
 
-pub(super) const KERNELS: &[&Kernel] = &[&STEP];
+pub(super) const KERNELS: &[&Kernel] = &[&STEP, &GANG];
 pub(super) const ARGS: &[Arg] =
     &[Arg::f32("param"), Arg::f32("grad"), Arg::f32("m"), Arg::f32("v"), Arg::f32("control")];
 pub(super) const OUTPUTS: &[&str] = &["new_param", "new_m", "new_v"];
 pub(super) const BETA1: Attr = Attr { name: "beta1", default: "0.9", doc: "decay of the first moment" };
 pub(super) const BETA2: Attr = Attr { name: "beta2", default: "0.999", doc: "decay of the second moment" };
 pub(super) const EPS: Attr = Attr { name: "eps", default: "1e-8", doc: "added to the denominator" };
+
+static GANG: Kernel = Kernel {
+    label: "adam.gang",
+    source: include_str!("../../../shaders/adam/gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
 
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
@@ -103,7 +111,8 @@ impl Op for Adam {
         };
         let slots = (0..5).map(Slot::Input).chain((0..3).map(Slot::Output)).collect();
         let launch = Launch::new(&STEP, params, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(16 * u64::from(n), cx.traffic())))
+        let gang = optimiser_gang(&GANG, Params { n: 0, ..params }, cx.inputs, self.in_place());
+        Ok(Work::one(launch.in_gang(gang).costing(16 * u64::from(n), cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -119,7 +119,7 @@ impl Op for CountedGrad {
         let bytes = 8 * u64::from(sums.chunks) * c;
         let (rows, channels) = rows_and_channels(x);
         // The partial sums are those of the whole batch's gradient, so its second half serves here too.
-        let affine = [Scratch(0), Input(5), Output(1), Output(2)];
+        let affine = [Scratch(0), Input(5), Output(1), Output(2), Scratch(2)];
         let line = [Input(2), Input(3), Input(4), Input(5), Output(1), Output(2), Scratch(1)];
         let launches = vec![
             over_rows(&GRAD_SUMS, sums, &[Input(0), Input(1), Input(3), Input(4), Scratch(0)])
@@ -130,7 +130,7 @@ impl Op for CountedGrad {
             over_rows(&GRAD_X, elementwise(x), &[Input(0), Input(1), Input(3), Scratch(1), Output(0)])
                 .costing(5 * n, 12 * n),
         ];
-        Ok(Work { launches, scratch: vec![bytes, 16 * c] })
+        Ok(Work { launches, scratch: vec![bytes, 16 * c, 8 * c] })
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -25,7 +25,8 @@ crate::uniform! {
         variance_scale: f32,
         /// Whether the kernel is given variances instead of 1 / standard deviation.
         from_variance: u32,
-        pad0: u32,
+        /// Slope of the rectifier below zero; 1 for none.
+        leak: f32,
     }
 }
 
@@ -83,12 +84,29 @@ impl Params {
 
     /// For a reduction over the rows of each channel.
     pub fn reduction(rows: usize, channels: usize) -> Self {
-        Self::new(rows, channels, 16, MAX_CHUNKS)
+        Self::reduction_of(rows, channels, 16)
+    }
+
+    /// For a reduction over the rows of each channel, at least `steps` rows to a lane.
+    pub fn reduction_of(rows: usize, channels: usize, steps: usize) -> Self {
+        Self::new(rows, channels, steps, MAX_CHUNKS)
     }
 
     /// For work on each element alone.
     pub fn elementwise(rows: usize, channels: usize) -> Self {
-        Self::new(rows, channels, 8, usize::MAX / 256)
+        Self::elementwise_of(rows, channels, 8)
+    }
+
+    /// For work on each element alone, `steps` rows to a lane.
+    pub fn elementwise_of(rows: usize, channels: usize, steps: usize) -> Self {
+        Self::new(rows, channels, steps, usize::MAX / 256)
+    }
+
+    /// The same chunks of `rows` rows for lanes that take `lanes` neighbouring channels each.
+    pub fn in_lanes(&self, lanes: u32) -> Self {
+        let Self { channels, lane_channels, lane_rows, half_rows, .. } =
+            Self::new(1, (self.channels / lanes) as usize, 1, 1);
+        Self { channels, lane_channels, lane_rows, half_rows, ..*self }
     }
 
     /// Workgroups over the channels.

@@ -3,7 +3,7 @@
 
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
-use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
+use crate::gpu::{Gang, Kernel, Launch, Needs, Slot, Uniform};
 use crate::tensor::layout::Layout;
 use crate::tensor::{DType, TensorType};
 use std::sync::Arc;
@@ -90,6 +90,21 @@ impl Op for ClipGuard {
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable("clip_guard", "it decides on gradients and has none")
+    }
+}
+
+/// How an op on (tensors of one type..., control) goes together with its like: all tensors in windows of their own.
+pub(super) fn optimiser_gang<P: Uniform>(
+    kernel: &'static Kernel,
+    params: P,
+    inputs: &[TensorType],
+    in_place: &[(usize, usize)],
+) -> Gang {
+    let control = inputs.len() - 1;
+    Gang {
+        in_place: in_place.iter().map(|&(i, o)| (Slot::Input(i), Slot::Output(o))).collect(),
+        elements: inputs[0].elements() as u32,
+        ..Gang::new(kernel, params, (0..control).map(Slot::Input).collect(), vec![Slot::Input(control)])
     }
 }
 

@@ -1,6 +1,6 @@
 //! Exponential moving average of a parameter: a shadow that follows it slowly and often tests better.
 
-use super::clip_guard::{NO_GRADIENT, infer_optimiser};
+use super::clip_guard::{NO_GRADIENT, infer_optimiser, optimiser_gang};
 use super::{Arg, Built, Entry, GradCx, LaunchCx, Op, Value, Work};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
@@ -21,6 +21,14 @@ static STEP: Kernel = Kernel {
     needs: Needs::Nothing,
 };
 
+static GANG: Kernel = Kernel {
+    label: "ema.gang",
+    source: include_str!("../../../shaders/ema/gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "ema",
@@ -29,7 +37,7 @@ pub static ENTRY: Entry = Entry {
     attrs: &[],
     outputs: &["new_shadow"],
     gradient: Err(NO_GRADIENT),
-    kernels: &[&STEP],
+    kernels: &[&STEP, &GANG],
     build: |_, _| Ok(Built { op: Arc::new(Ema), inputs: vec![Layout::Plain; 3], outputs: vec![Layout::Plain] }),
 };
 
@@ -50,7 +58,8 @@ impl Op for Ema {
         let n = cx.inputs[0].elements() as u32;
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Output(0)];
         let launch = Launch::new(&STEP, Params { n, ..Default::default() }, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(4 * u64::from(n), cx.traffic())))
+        let gang = optimiser_gang(&GANG, Params::default(), cx.inputs, self.in_place());
+        Ok(Work::one(launch.in_gang(gang).costing(4 * u64::from(n), cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

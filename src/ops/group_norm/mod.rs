@@ -21,7 +21,8 @@ pub static ENTRY: Entry = Entry {
     outputs: &["y", "mean", "rstd"],
     gradient: Ok(()),
     kernels: &[
-        &super::batch_norm::dispatch::MOMENTS,
+        &super::batch_norm::dispatch::MOMENTS.one,
+        &super::batch_norm::dispatch::MOMENTS.four,
         &dispatch::FINISH,
         &dispatch::ROW_MOMENTS,
         &dispatch::NORMALISE,

@@ -1,7 +1,7 @@
 //! Takes a state's new value where the step was finite and keeps the old one where it was not: what the optimisers do for parameters,
 //! for running statistics and whatever else a network updates.
 
-use super::clip_guard::CONTROL;
+use super::clip_guard::{CONTROL, optimiser_gang};
 use super::{Arg, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
@@ -24,6 +24,14 @@ static FORWARD: Kernel = Kernel {
 
 const NO_GRADIENT: &str = "it decides what is stored after the gradients are known";
 
+static GANG: Kernel = Kernel {
+    label: "keep_finite.gang",
+    source: include_str!("../../../shaders/keep_finite/gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "keep_finite",
@@ -32,7 +40,7 @@ pub static ENTRY: Entry = Entry {
     attrs: &[],
     outputs: &["y"],
     gradient: Err(NO_GRADIENT),
-    kernels: &[&FORWARD],
+    kernels: &[&FORWARD, &GANG],
     build: |_, _| Ok(Built { op: Arc::new(KeepFinite), inputs: vec![Layout::Plain; 3], outputs: vec![Layout::Plain] }),
 };
 
@@ -64,7 +72,8 @@ impl Op for KeepFinite {
         let n = cx.inputs[0].elements() as u32;
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Output(0)];
         let launch = Launch::new(&FORWARD, Params { n, ..Default::default() }, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(0, cx.traffic())))
+        let gang = optimiser_gang(&GANG, Params::default(), cx.inputs, self.in_place());
+        Ok(Work::one(launch.in_gang(gang).costing(0, cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -1,6 +1,6 @@
 //! RMSProp: one step on one parameter, its mean square and its momentum. PyTorch's `RMSprop`, not centred.
 
-use super::clip_guard::{NO_GRADIENT, infer_optimiser};
+use super::clip_guard::{NO_GRADIENT, infer_optimiser, optimiser_gang};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
@@ -30,6 +30,14 @@ static STEP: Kernel = Kernel {
     needs: Needs::Nothing,
 };
 
+static GANG: Kernel = Kernel {
+    label: "rmsprop.gang",
+    source: include_str!("../../../shaders/rmsprop/gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "rmsprop",
@@ -43,7 +51,7 @@ pub static ENTRY: Entry = Entry {
     ],
     outputs: &["new_param", "new_square", "new_buffer"],
     gradient: Err(NO_GRADIENT),
-    kernels: &[&STEP],
+    kernels: &[&STEP, &GANG],
     build: |attrs, _| {
         let op = RmsProp {
             alpha: attrs.double("alpha", 0.99)?,
@@ -91,7 +99,8 @@ impl Op for RmsProp {
         };
         let slots = (0..5).map(Slot::Input).chain((0..3).map(Slot::Output)).collect();
         let launch = Launch::new(&STEP, params, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(14 * u64::from(n), cx.traffic())))
+        let gang = optimiser_gang(&GANG, Params { n: 0, ..params }, cx.inputs, self.in_place());
+        Ok(Work::one(launch.in_gang(gang).costing(14 * u64::from(n), cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

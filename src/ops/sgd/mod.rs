@@ -1,6 +1,6 @@
 //! Stochastic gradient descent: one step on one parameter, with momentum or without. PyTorch's `SGD` with dampening 0.
 
-use super::clip_guard::{NO_GRADIENT, infer_optimiser};
+use super::clip_guard::{NO_GRADIENT, infer_optimiser, optimiser_gang};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
@@ -29,6 +29,22 @@ static MOMENTUM: Kernel = Kernel {
     needs: Needs::Nothing,
 };
 
+static PLAIN_GANG: Kernel = Kernel {
+    label: "sgd.plain_gang",
+    source: include_str!("../../../shaders/sgd/plain_gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
+static MOMENTUM_GANG: Kernel = Kernel {
+    label: "sgd.momentum_gang",
+    source: include_str!("../../../shaders/sgd/momentum_gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "sgd",
@@ -41,7 +57,7 @@ pub static ENTRY: Entry = Entry {
     ],
     outputs: &["new_param", "new_buffer"],
     gradient: Err(NO_GRADIENT),
-    kernels: &[&PLAIN, &MOMENTUM],
+    kernels: &[&PLAIN, &MOMENTUM, &PLAIN_GANG, &MOMENTUM_GANG],
     build: |attrs, given| {
         let op = Sgd {
             momentum: attrs.float("momentum", 0.0)?,
@@ -87,7 +103,9 @@ impl Op for Sgd {
         let outputs = (0..cx.outputs.len()).map(Slot::Output);
         let slots = (0..cx.inputs.len()).map(Slot::Input).chain(outputs).collect();
         let launch = Launch::new(kernel, params, slots, [n.div_ceil(256), 1, 1]);
-        Ok(Work::one(launch.costing(8 * u64::from(n), cx.traffic())))
+        let kernel = if self.momentum == 0.0 { &PLAIN_GANG } else { &MOMENTUM_GANG };
+        let gang = optimiser_gang(kernel, Params { n: 0, ..params }, cx.inputs, self.in_place());
+        Ok(Work::one(launch.in_gang(gang).costing(8 * u64::from(n), cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -6,7 +6,7 @@
 
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
-use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
+use crate::gpu::{Gang, Kernel, Launch, Needs, Slot, Uniform};
 use crate::tensor::layout::Layout;
 use crate::tensor::{DType, TensorType};
 use std::sync::Arc;
@@ -24,6 +24,14 @@ static FORWARD: Kernel = Kernel {
     needs: Needs::Nothing,
 };
 
+static GANG: Kernel = Kernel {
+    label: "square_sum.gang",
+    source: include_str!("../../../shaders/square_sum/gang.wgsl"),
+    params: Params::FIELDS,
+    variants: &[],
+    needs: Needs::Nothing,
+};
+
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
     name: "square_sum",
@@ -32,7 +40,7 @@ pub static ENTRY: Entry = Entry {
     attrs: &[Attr { name: "first", default: "0", doc: "first element of sums to replace" }],
     outputs: &["y"],
     gradient: Err("gradients are only measured with it"),
-    kernels: &[&FORWARD],
+    kernels: &[&FORWARD, &GANG],
     build: |attrs, _| {
         let op = Arc::new(SquareSum { first: attrs.size("first", 0)? });
         Ok(Built { op, inputs: vec![Layout::Plain; 2], outputs: vec![Layout::Plain] })
@@ -78,7 +86,14 @@ impl Op for SquareSum {
         let length = cx.inputs[0].elements() as u32;
         let params = Params { n: n as u32, first: self.first as u32, groups, length, ..Default::default() };
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        Ok(Work::one(Launch::new(&FORWARD, params, slots, [groups, 1, 1]).costing(2 * n as u64, cx.traffic())))
+        let gang = Gang {
+            in_place: vec![(Slot::Input(0), Slot::Output(0))],
+            elements: n as u32,
+            number: self.first as u32,
+            ..Gang::new(&GANG, Params::default(), vec![Slot::Input(1)], vec![Slot::Output(0)])
+        };
+        let launch = Launch::new(&FORWARD, params, slots, [groups, 1, 1]).in_gang(gang);
+        Ok(Work::one(launch.costing(2 * n as u64, cx.traffic())))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

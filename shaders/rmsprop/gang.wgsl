@@ -1,0 +1,40 @@
+// uses: lanes4, gang, rmsprop_rule
+// step.wgsl for many parameters. Workgroup g works on table[g]; the grid is the table's length. Everything is changed where it lies.
+
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    alpha: f32,
+    rest: f32,
+    eps: f32,
+    momentum: f32,
+    decay: f32,
+    pad0: u32,
+    pad1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> param: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> grad: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> square: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> buffer: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> control: array<f32>;
+@group(0) @binding(6) var<storage, read> table: array<Piece>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let piece = table[group.x + params.origin.x];
+    let steps = (piece.elements + 3u) / 4u;
+    let clip = control[0];
+    let finite = control[1];
+    let lr = control[2];
+    for (var i = lane; i < steps; i += 256u) {
+        let at = piece.first.x + i;
+        let at_square = piece.first.z + i;
+        let at_buffer = piece.first.w + i;
+        let next = rmsprop_step(param[at], grad[piece.first.y + i], square[at_square], buffer[at_buffer], clip, finite, lr);
+        param[at] = next.param;
+        square[at_square] = next.square;
+        buffer[at_buffer] = next.buffer;
+    }
+}

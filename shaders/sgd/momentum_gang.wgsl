@@ -1,0 +1,33 @@
+// uses: lanes4, gang, sgd_rule
+// momentum.wgsl for many parameters. Workgroup g works on table[g]; the grid is the table's length. Everything is changed where it lies.
+
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    momentum: f32,
+    decay: f32,
+    nesterov: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> param: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> grad: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> buffer: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> control: array<f32>;
+@group(0) @binding(5) var<storage, read> table: array<Piece>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let piece = table[group.x + params.origin.x];
+    let steps = (piece.elements + 3u) / 4u;
+    let clip = control[0];
+    let finite = control[1];
+    let lr = control[2];
+    for (var i = lane; i < steps; i += 256u) {
+        let at = piece.first.x + i;
+        let kept = piece.first.z + i;
+        let next = sgd_momentum(param[at], grad[piece.first.y + i], buffer[kept], clip, finite, lr);
+        param[at] = next.param;
+        buffer[kept] = next.buffer;
+    }
+}
