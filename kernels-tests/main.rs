@@ -39,6 +39,7 @@ mod gelu;
 mod golden;
 mod graph;
 mod group_norm;
+mod half_activations;
 mod half_weights;
 mod hardsigmoid;
 mod hardswish;

@@ -1,5 +1,5 @@
 //! Every shader of the registry, in every form the executor may bind it: as the file stands, with all storage `read_write`,
-//! with each pair of bindings of one type merged (a superset of the in-place uses), under each set of overrides.
+//! with each pair of bindings of one type merged (a superset of the in-place uses), with tensors in half precision, under each set of overrides.
 //! Each form passes naga's validation with no optional capability beyond what the kernel declares, keeps within the
 //! limits of WebGPU's default device, and is written as SPIR-V, MSL and HLSL; `spirv-val` reads the SPIR-V where it is installed.
 //!
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use wgvision::gpu::{Kernel, Needs, Variant, immediate, join, specialise};
+use wgvision::gpu::{HalfForm, Kernel, Needs, Variant, halve, immediate, join, specialise, takes_half};
 use wgvision::ops::REGISTRY;
 
 /// WebGPU's default limits that kernels can run into.
@@ -63,8 +63,9 @@ fn storage(module: &Module) -> Vec<(u32, bool, naga::Handle<naga::Type>)> {
     vars.collect()
 }
 
-/// The texts of a kernel: as it stands, as it is bound, and with each (read, written) pair of one type merged.
-fn texts(kernel: &Kernel) -> Vec<(String, String)> {
+/// The texts of a kernel and what they need: as it stands, as it is bound, with each (read, written) pair of one type merged, and with
+/// everything that can be in half precision so, in both forms.
+fn texts(kernel: &'static Kernel) -> Vec<(String, String, Needs)> {
     let joined = join(kernel.source);
     let module = parse(kernel.label, &joined);
     let bindings = storage(&module);
@@ -76,7 +77,21 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
             texts.push((name, specialise(&joined, &[(read, written)])));
         }
     }
+    let mut texts: Vec<_> = texts.into_iter().map(|(name, text)| (name, text, kernel.needs)).collect();
+    let halves: Vec<u32> = bindings.iter().map(|b| b.0).filter(|&b| takes_half(kernel, b)).collect();
+    if !halves.is_empty() {
+        let form = |form| halve(&specialise(&joined, &[]), &halves, form).expect("each can");
+        texts.push((format!("{} halves", kernel.label), form(HalfForm::Packed), kernel.needs));
+        texts.push((format!("{} native halves", kernel.label), form(HalfForm::Native), with_f16(kernel.needs)));
+    }
     texts
+}
+
+fn with_f16(needs: Needs) -> Needs {
+    match needs {
+        Needs::Nothing | Needs::F16 => Needs::F16,
+        Needs::Subgroups | Needs::F16Subgroups => Needs::F16Subgroups,
+    }
 }
 
 /// The default overrides and each declared set.
@@ -157,8 +172,8 @@ fn spirv_val(what: &str, words: &[u32]) {
 }
 
 /// The text as the standard wants it: naga takes subgroup functions without their directive, and does not yet know it.
-fn standard(kernel: &Kernel, text: &str) -> String {
-    let subgroups = matches!(kernel.needs, Needs::Subgroups | Needs::F16Subgroups);
+fn standard(needs: Needs, text: &str) -> String {
+    let subgroups = matches!(needs, Needs::Subgroups | Needs::F16Subgroups);
     let directive = if subgroups { "enable subgroups;\n" } else { "" };
     format!("{directive}{text}")
 }
@@ -169,9 +184,9 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
     let validator = has_spirv_val();
     let (mut forms, mut list) = (0, Vec::new());
     for kernel in kernels() {
-        for (name, text) in texts(kernel) {
+        for (name, text, needs) in texts(kernel) {
             let module = parse(&name, &text);
-            let info = validate(&name, &text, &module, capabilities(kernel.needs));
+            let info = validate(&name, &text, &module, capabilities(needs));
             for overrides in variants(kernel) {
                 let what = format!("{name} {overrides:?}");
                 let constants: PipelineConstants = overrides.iter().map(|&(n, v)| (n.to_string(), v)).collect();
@@ -187,10 +202,10 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
                 }
                 if let Some(folder) = &folder {
                     let file = format!("{forms:04}.wgsl");
-                    std::fs::write(folder.join(&file), standard(kernel, &text)).expect("WGVISION_SHADERS is a folder");
+                    std::fs::write(folder.join(&file), standard(needs, &text)).expect("WGVISION_SHADERS is a folder");
                     let constants: serde_json::Map<_, _> =
                         overrides.iter().map(|&(n, v)| (n.to_string(), v.into())).collect();
-                    let needs = format!("{:?}", kernel.needs);
+                    let needs = format!("{needs:?}");
                     list.push(
                         serde_json::json!({ "file": file, "name": name, "constants": constants, "needs": needs }),
                     );

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use wgvision::gpu::HalfForm;
 use wgvision::ops::REGISTRY;
 
 /// Layers from the ground up; a module may use those of its own layer's module and of lower layers only.
@@ -199,7 +200,8 @@ fn no_shader_lies_unused() {
         .map(|p| (p.file_stem().expect("a name").to_string_lossy().into_owned(), read(p)))
         .collect();
     let mut used = BTreeSet::new();
-    let mut open: Vec<&str> = kernels.iter().copied().collect();
+    let stored = [HalfForm::Native, HalfForm::Packed].map(HalfForm::piece);
+    let mut open: Vec<&str> = kernels.iter().copied().chain(stored).collect();
     while let Some(text) = open.pop() {
         for line in text.lines().filter_map(|l| l.strip_prefix("// uses:")) {
             for name in line.split(',').map(str::trim) {

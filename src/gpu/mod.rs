@@ -12,6 +12,7 @@ mod parameters;
 mod pipeline;
 mod program;
 mod shader;
+mod storage;
 mod timing;
 
 pub use adapter::{AdapterFacts, adapters};
@@ -20,6 +21,7 @@ pub use kernel::{Cost, Field, Kernel, Launch, Needs, Slot, Uniform, Variant};
 pub use pace::Pace;
 pub use program::{Command, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};
+pub use storage::{HalfForm, halve, takes_half};
 pub use timing::NodeTime;
 
 use crate::{Error, Result};
@@ -43,7 +45,7 @@ pub enum DeviceKind {
 pub struct Profile {
     /// Kind of device.
     pub kind: DeviceKind,
-    /// Half-precision weights are loaded as the device's own f16, not unpacked from words.
+    /// Half-precision tensors are the device's own f16, not packed into words.
     pub f16: bool,
     /// Subgroup operations in shaders.
     pub subgroups: bool,
@@ -55,6 +57,13 @@ pub struct Profile {
     pub workgroup_memory: u32,
     /// Largest storage binding in bytes.
     pub max_binding: u64,
+}
+
+impl Profile {
+    /// How tensors in half precision are read and written.
+    pub fn half_form(&self) -> HalfForm {
+        if self.f16 { HalfForm::Native } else { HalfForm::Packed }
+    }
 }
 
 /// How the engine opens its device.
@@ -69,7 +78,7 @@ pub struct Options {
     /// Whether kernels get their parameters as immediates where the device has them. `None`: `WGVISION_IMMEDIATES` (0 or 1), else by
     /// kind of device.
     pub immediates: Option<bool>,
-    /// Whether half-precision weights are loaded as f16 where the device has that type, or unpacked from words. `None`: `WGVISION_F16`
+    /// Whether half-precision tensors are f16 where the device has that type, or words of two halves. `None`: `WGVISION_F16`
     /// (0 or 1), else by kind of device.
     pub f16: Option<bool>,
 }

@@ -3,7 +3,7 @@
 
 use super::dispatch;
 use crate::Result;
-use crate::gpu::Slot::{Input, Output};
+use crate::gpu::Slot::{self, Input, Output};
 use crate::ops::{GradCx, LaunchCx, Op, Value, Work};
 use crate::tensor::TensorType;
 
@@ -55,6 +55,10 @@ impl Op for TrainingGrad {
         Ok(work)
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Input(0 | 1) | Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), "second derivatives are not offered")
     }
@@ -84,6 +88,10 @@ impl Op for FrozenAffineGrad {
         Ok(dispatch::grad_affine(cx, sources, [Output(0), Output(1)], Some(self.eps)))
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Input(0 | 1))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), "second derivatives are not offered")
     }
@@ -107,6 +115,10 @@ impl Op for FrozenInputGrad {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let slots = vec![Input(0), Input(1), Input(2), Output(0)];
         Ok(Work::one(dispatch::grad_x_frozen(cx, slots, self.eps)))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Input(0) | Output(0))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -14,7 +14,7 @@ pub use counted::BatchNormCounted;
 
 use super::{Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
-use crate::gpu::Slot::Input;
+use crate::gpu::Slot::{self, Input};
 use crate::tensor::{DType, TensorType};
 
 /// The registry's entry. With `training` it builds [`BatchNorm`], or [`BatchNormCounted`] if `counted` is given, else
@@ -103,6 +103,10 @@ impl Op for BatchNorm {
         Ok(dispatch::training(cx, self.eps, self.momentum, self.unbiased))
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         grad::training(cx)
     }
@@ -137,6 +141,10 @@ impl Op for BatchNormEval {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let sources = [Input(0), Input(1), Input(2), Input(3), Input(4)];
         Ok(Work::one(dispatch::normalise(cx, sources, Some(self.eps))))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -43,8 +43,34 @@ halves!(LANES, "conv2d.lanes", "gather_lanes.wgsl", &[], Needs::Nothing, Needs::
 halves!(DEPTHWISE, "conv2d.depthwise", "gather_depthwise.wgsl", &[], Needs::Nothing, Needs::F16);
 halves!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", &[], Needs::Nothing, Needs::F16);
 halves!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
-halves!(SUBGROUP_ANY, "conv2d.subgroup_any", "gather_subgroup_any.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
-halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(
+    SUBGROUP_ANY,
+    "conv2d.subgroup_any",
+    "// uses: columns_single\n",
+    "gather_subgroup_any.wgsl",
+    &[],
+    Needs::Subgroups,
+    Needs::F16Subgroups
+);
+halves!(
+    SUBGROUP_PAIRS,
+    "conv2d.subgroup_pairs",
+    "// uses: columns_pairs\n",
+    "gather_subgroup_any.wgsl",
+    &[],
+    Needs::Subgroups,
+    Needs::F16Subgroups
+);
+halves!(TILED, "conv2d.tiled", "// uses: columns_single\n", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(
+    TILED_PAIRS,
+    "conv2d.tiled_pairs",
+    "// uses: columns_pairs\n",
+    "gather_tiled.wgsl",
+    &[],
+    Needs::Nothing,
+    Needs::F16
+);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
 /// The kernel for a shape on a device. `forced` wins where it takes the shape.
@@ -99,7 +125,8 @@ pub(crate) fn gather(
     let (code, slope) = fused.activation.code();
     // One run of memory for each kernel row: see gather_subgroup_any.wgsl.
     let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
-    let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2);
+    let pairs = outputs.is_multiple_of(2);
+    let fine = inputs.is_multiple_of(4) && pairs;
     let lanes = match variant {
         Variant::Lanes => lanes(g.output[3], cx.profile),
         Variant::Depthwise => lanes(g.output[3] / 4, cx.profile),
@@ -110,7 +137,9 @@ pub(crate) fn gather(
         Variant::Depthwise => (&DEPTHWISE, 8, (g.output[3] / 4).div_ceil(lanes)),
         Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
         Variant::Subgroup if fine => (&SUBGROUP, 16, outputs.div_ceil(16)),
+        Variant::Subgroup if pairs => (&SUBGROUP_PAIRS, 16, outputs.div_ceil(16)),
         Variant::Subgroup => (&SUBGROUP_ANY, 16, outputs.div_ceil(16)),
+        Variant::Tiled if pairs => (&TILED_PAIRS, 64, outputs.div_ceil(64)),
         Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
     };
     let groups = match variant {
