@@ -20,6 +20,7 @@ mod clip_guard;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
+mod cooperative;
 mod corner_pool;
 mod cross_entropy;
 mod darknet_activation;

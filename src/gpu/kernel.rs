@@ -30,6 +30,10 @@ pub enum Needs {
     Subgroups,
     /// Both.
     F16Subgroups,
+    /// `enable wgpu_cooperative_matrix`: naga's own, with no counterpart in other compilers of WGSL.
+    Cooperative,
+    /// That and `enable f16`.
+    F16Cooperative,
 }
 
 /// Name and byte offset of one member of a uniform struct.
