@@ -28,7 +28,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     let a = coopLoadT<CoopA>(&tile_x[0], SIDE);
     let b = coopLoadT<CoopB>(&tile_w[0], SIDE);
-    let c = coopMultiplyAdd(a, b, coopLoadT<CoopC>(&tile_sums[0], SIDE));
+    // A variable: naga 30 declares the extension only where one has such a type.
+    var c = coopLoadT<CoopC>(&tile_sums[0], SIDE);
+    c = coopMultiplyAdd(a, b, c);
     workgroupBarrier();
     coopStoreT(c, &tile_sums[0], SIDE);
     workgroupBarrier();
