@@ -1,5 +1,5 @@
 //! Every shader of the registry, in every form the executor may bind it: as the file stands, with all storage `read_write`,
-//! with each pair of bindings of one type merged (a superset of the in-place uses), under each set of overrides.
+//! with each pair of bindings of one type merged (a superset of the in-place uses), with tensors in half precision, under each set of overrides.
 //! Each form passes naga's validation with no optional capability beyond what the kernel declares, keeps within the
 //! limits of WebGPU's default device, and is written as SPIR-V, MSL and HLSL; `spirv-val` reads the SPIR-V where it is installed.
 //!
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use wgvision::gpu::{Kernel, Needs, Variant, immediate, join, specialise};
+use wgvision::gpu::{HalfForm, Kernel, Needs, PROBES, Variant, halve, immediate, join, specialise, takes_half};
 use wgvision::ops::REGISTRY;
 
 /// WebGPU's default limits that kernels can run into.
@@ -26,7 +26,7 @@ const INVOCATIONS: u32 = 256;
 /// Every kernel, once.
 fn kernels() -> Vec<&'static Kernel> {
     let mut seen = BTreeSet::new();
-    REGISTRY.iter().flat_map(|e| e.kernels.iter().copied()).filter(|k| seen.insert(k.label)).collect()
+    REGISTRY.iter().flat_map(|e| e.kernels).chain(PROBES).copied().filter(|k| seen.insert(k.label)).collect()
 }
 
 /// `unpack2x16float` belongs to every WebGPU device; naga counts it as a capability for the sake of older interfaces.
@@ -38,6 +38,8 @@ fn capabilities(needs: Needs) -> Capabilities {
         Needs::F16 => Capabilities::SHADER_FLOAT16,
         Needs::Subgroups => Capabilities::SUBGROUP,
         Needs::F16Subgroups => Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP,
+        Needs::Cooperative => Capabilities::COOPERATIVE_MATRIX,
+        Needs::F16Cooperative => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
     }
 }
 
@@ -63,8 +65,9 @@ fn storage(module: &Module) -> Vec<(u32, bool, naga::Handle<naga::Type>)> {
     vars.collect()
 }
 
-/// The texts of a kernel: as it stands, as it is bound, and with each (read, written) pair of one type merged.
-fn texts(kernel: &Kernel) -> Vec<(String, String)> {
+/// The texts of a kernel and what they need: as it stands, as it is bound, with each (read, written) pair of one type merged, and with
+/// everything that can be in half precision so, in both forms.
+fn texts(kernel: &'static Kernel) -> Vec<(String, String, Needs)> {
     let joined = join(kernel.source);
     let module = parse(kernel.label, &joined);
     let bindings = storage(&module);
@@ -76,7 +79,22 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
             texts.push((name, specialise(&joined, &[(read, written)])));
         }
     }
+    let mut texts: Vec<_> = texts.into_iter().map(|(name, text)| (name, text, kernel.needs)).collect();
+    let halves: Vec<u32> = bindings.iter().map(|b| b.0).filter(|&b| takes_half(kernel, b)).collect();
+    if !halves.is_empty() {
+        let form = |form| halve(&specialise(&joined, &[]), &halves, form).expect("each can");
+        texts.push((format!("{} halves", kernel.label), form(HalfForm::Packed), kernel.needs));
+        texts.push((format!("{} native halves", kernel.label), form(HalfForm::Native), with_f16(kernel.needs)));
+    }
     texts
+}
+
+fn with_f16(needs: Needs) -> Needs {
+    match needs {
+        Needs::Nothing | Needs::F16 => Needs::F16,
+        Needs::Subgroups | Needs::F16Subgroups => Needs::F16Subgroups,
+        Needs::Cooperative | Needs::F16Cooperative => Needs::F16Cooperative,
+    }
 }
 
 /// The default overrides and each declared set.
@@ -107,11 +125,15 @@ fn beyond_limits(module: &Module) -> Option<String> {
 }
 
 /// The module in the three languages of the backends. Returns the SPIR-V.
-fn write_all(what: &str, module: &Module, info: &ModuleInfo) -> Vec<u32> {
+fn write_all(what: &str, module: &Module, info: &ModuleInfo, needs: Needs) -> Vec<u32> {
     let main = || Some((ShaderStage::Compute, "main".to_string()));
     let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
     let entry = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
     let words = spv::write_vec(module, info, &options, Some(&entry)).unwrap_or_else(|e| panic!("{what}: SPIR-V: {e}"));
+    // No other language that naga writes has cooperative matrices of every size.
+    if is_cooperative(needs) {
+        return words;
+    }
     let resources = msl::EntryPointResources { immediates_buffer: Some(30), ..msl::EntryPointResources::default() };
     let options = msl::Options {
         lang_version: (2, 4),
@@ -137,6 +159,11 @@ fn write_all(what: &str, module: &Module, info: &ModuleInfo) -> Vec<u32> {
     words
 }
 
+/// Whether a kernel is written for an experiment of naga's, unknown to other compilers and to older versions of `spirv-val`.
+fn is_cooperative(needs: Needs) -> bool {
+    matches!(needs, Needs::Cooperative | Needs::F16Cooperative)
+}
+
 /// Whether the SPIR-V validator is installed.
 fn has_spirv_val() -> bool {
     Command::new("spirv-val").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success())
@@ -157,8 +184,8 @@ fn spirv_val(what: &str, words: &[u32]) {
 }
 
 /// The text as the standard wants it: naga takes subgroup functions without their directive, and does not yet know it.
-fn standard(kernel: &Kernel, text: &str) -> String {
-    let subgroups = matches!(kernel.needs, Needs::Subgroups | Needs::F16Subgroups);
+fn standard(needs: Needs, text: &str) -> String {
+    let subgroups = matches!(needs, Needs::Subgroups | Needs::F16Subgroups);
     let directive = if subgroups { "enable subgroups;\n" } else { "" };
     format!("{directive}{text}")
 }
@@ -169,9 +196,9 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
     let validator = has_spirv_val();
     let (mut forms, mut list) = (0, Vec::new());
     for kernel in kernels() {
-        for (name, text) in texts(kernel) {
+        for (name, text, needs) in texts(kernel) {
             let module = parse(&name, &text);
-            let info = validate(&name, &text, &module, capabilities(kernel.needs));
+            let info = validate(&name, &text, &module, capabilities(needs));
             for overrides in variants(kernel) {
                 let what = format!("{name} {overrides:?}");
                 let constants: PipelineConstants = overrides.iter().map(|&(n, v)| (n.to_string(), v)).collect();
@@ -181,16 +208,16 @@ fn every_form_validates_keeps_the_limits_and_is_written_for_every_backend() {
                     process_overrides(&module, &info, Some((ShaderStage::Compute, "main")), &constants)
                         .unwrap_or_else(|e| panic!("{what}: {e}"));
                 assert_eq!(beyond_limits(&module), None, "{what}");
-                let words = write_all(&what, &module, &info);
-                if validator {
+                let words = write_all(&what, &module, &info, needs);
+                if validator && !is_cooperative(needs) {
                     spirv_val(&what, &words);
                 }
-                if let Some(folder) = &folder {
+                if let Some(folder) = folder.as_ref().filter(|_| !is_cooperative(needs)) {
                     let file = format!("{forms:04}.wgsl");
-                    std::fs::write(folder.join(&file), standard(kernel, &text)).expect("WGVISION_SHADERS is a folder");
+                    std::fs::write(folder.join(&file), standard(needs, &text)).expect("WGVISION_SHADERS is a folder");
                     let constants: serde_json::Map<_, _> =
                         overrides.iter().map(|&(n, v)| (n.to_string(), v.into())).collect();
-                    let needs = format!("{:?}", kernel.needs);
+                    let needs = format!("{needs:?}");
                     list.push(
                         serde_json::json!({ "file": file, "name": name, "constants": constants, "needs": needs }),
                     );
@@ -235,8 +262,8 @@ fn every_kernel_takes_its_parameters_as_immediates() {
             let constants: PipelineConstants = overrides.iter().map(|&(n, v)| (n.to_string(), v)).collect();
             let (module, info) = process_overrides(&module, &info, Some((ShaderStage::Compute, "main")), &constants)
                 .unwrap_or_else(|e| panic!("{what}: {e}"));
-            let words = write_all(&what, &module, &info);
-            if validator {
+            let words = write_all(&what, &module, &info, kernel.needs);
+            if validator && !is_cooperative(kernel.needs) {
                 spirv_val(&what, &words);
             }
         }

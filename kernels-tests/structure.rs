@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use wgvision::gpu::{HalfForm, PROBES};
 use wgvision::ops::REGISTRY;
 
 /// Layers from the ground up; a module may use those of its own layer's module and of lower layers only.
@@ -193,13 +194,15 @@ fn wgpu_is_named_in_its_layer_only() {
 /// Every file under `shaders/` is the text of a kernel or a piece that one of them brings in.
 #[test]
 fn no_shader_lies_unused() {
-    let kernels: BTreeSet<&str> = REGISTRY.iter().flat_map(|e| e.kernels).map(|k| k.source).collect();
+    let all = REGISTRY.iter().flat_map(|e| e.kernels).chain(PROBES);
+    let kernels: BTreeSet<&str> = all.map(|k| k.source).collect();
     let pieces: BTreeMap<String, String> = files("shaders/lib", "wgsl")
         .iter()
         .map(|p| (p.file_stem().expect("a name").to_string_lossy().into_owned(), read(p)))
         .collect();
     let mut used = BTreeSet::new();
-    let mut open: Vec<&str> = kernels.iter().copied().collect();
+    let stored = [HalfForm::Native, HalfForm::Packed].map(HalfForm::piece);
+    let mut open: Vec<&str> = kernels.iter().copied().chain(stored).collect();
     while let Some(text) = open.pop() {
         for line in text.lines().filter_map(|l| l.strip_prefix("// uses:")) {
             for name in line.split(',').map(str::trim) {

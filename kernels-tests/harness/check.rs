@@ -1,8 +1,8 @@
 //! [`OpSpec`]: what a test file says of its op; [`check`]: everything that is then done with it.
 
 use super::array::{Array, Expected};
-use super::gpu;
 use super::rng::{Rng, seed};
+use super::{check_halves, gpu};
 use std::fmt::Debug;
 use wgvision::graph::{Options, run_op_checked};
 use wgvision::ops::{Op, OpRef};
@@ -41,7 +41,7 @@ pub trait OpSpec {
     }
 }
 
-/// Values, sentinels, in-place use, repeatability and gradients of all cases, then the negative control.
+/// Values, sentinels, in-place use, repeatability, storage in half precision and gradients of all cases, then the negative control.
 pub fn check<S: OpSpec>() {
     let mut rng = Rng::for_test(S::NAME);
     let mut cases = S::boundary(&mut rng);
@@ -114,6 +114,7 @@ fn check_case<S: OpSpec>(
             same_bits(&format!("gradient of input {i}"), a, b)?;
         }
     }
+    check_halves(&S::op(attrs), inputs, with_gradient && S::gradient_through(attrs, 0), rng)?;
     if with_gradient {
         for (i, got) in first.grads.iter().enumerate() {
             if inputs[i].dtype() != DType::F32 || !S::gradient_into(attrs, i) {

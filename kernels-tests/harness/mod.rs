@@ -4,11 +4,13 @@
 pub mod array;
 pub mod broadcast;
 pub mod check;
+pub mod halves;
 pub mod pointwise;
 pub mod rng;
 
 pub use array::{Array, Expected};
 pub use check::{OpSpec, check, compare, refuses};
+pub use halves::check_halves;
 pub use pointwise::PointwiseSpec;
 pub use rng::Rng;
 

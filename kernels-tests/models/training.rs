@@ -13,12 +13,12 @@ use wgvision::data::normalise::Normalise;
 use wgvision::data::pairs::{Labels, MaskedPicture, MaskedPictures};
 use wgvision::data::segmentation::Segmentation;
 use wgvision::engine::SegmentationModel;
-use wgvision::engine::train::{Silent, TrainSettings};
+use wgvision::engine::train::{Silent, StepGraph, TrainPrecision, TrainSettings};
 use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
-use wgvision::graph::{Executable, Variables};
+use wgvision::graph::{Executable, Plan, Variables};
 use wgvision::models::unet::UNet;
-use wgvision::nn::initialise;
-use wgvision::optim::Rate;
+use wgvision::nn::{ParameterSpec, initialise};
+use wgvision::optim::{LOSS_SCALE, Rate};
 use wgvision::tensor::Tensor;
 use wgvision::weights::TensorFile;
 
@@ -82,9 +82,17 @@ fn run(steps: u64) -> SegmentationRun {
 }
 
 fn train(steps: u64, out: &Path, resume: bool) -> BTreeMap<String, Tensor> {
+    train_in(TrainPrecision::F32, steps, out, resume)
+}
+
+fn train_in(precision: TrainPrecision, steps: u64, out: &Path, resume: bool) -> BTreeMap<String, Tensor> {
     let augment = Augment { crop: Some([32, 32]), flip_x: true, rotate: 10.0, ..Default::default() };
     let data = Segmentation { pictures: Discs(12), augment, normalise: Normalise::Standardise, border: None };
-    run(steps).train(gpu(), data, &Discs(3), out, resume, &mut Silent).unwrap();
+    let mut run = run(steps);
+    run.settings.precision = precision;
+    let done = run.train(gpu(), data, &Discs(3), out, resume, &mut Silent).unwrap();
+    let report = done.outcome.last_report;
+    assert_eq!((report.read_backs, report.waits), (0, 0), "inside a step");
     TensorFile::read(&out.join("last.safetensors")).unwrap().tensors
 }
 
@@ -115,6 +123,86 @@ fn a_run_stopped_and_resumed_is_the_run_that_never_stopped() {
     assert_eq!(expected.len(), resumed.len());
     let text = |p: &Path| std::fs::read_to_string(p.join("metrics.csv")).unwrap();
     assert_eq!(text(&whole), text(&parts));
+}
+
+/// The last and the least value of a column of a run's metrics.
+fn measured(out: &Path, column: &str) -> (f64, f64) {
+    let series = wgvision::draw::log::Metrics::read(out.join("metrics.csv")).unwrap().series(column);
+    (series.last().unwrap().1, series.iter().fold(f64::INFINITY, |least, (_, v)| least.min(*v)))
+}
+
+#[test]
+fn a_mixed_run_learns_what_a_run_in_f32_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mixed = train_in(TrainPrecision::Mixed, 50, &path("mixed"), false);
+    assert!(mixed == train_in(TrainPrecision::Mixed, 50, &path("again"), false), "the same seed gave other parameters");
+    train(50, &path("full"), false);
+    let ((dice, _), (full_dice, _)) = (measured(&path("mixed"), "dice"), measured(&path("full"), "dice"));
+    let ((_, loss), (_, full_loss)) = (measured(&path("mixed"), "loss"), measured(&path("full"), "loss"));
+    println!("dice {dice:.4} and {full_dice:.4} in f32, least loss {loss:.4} and {full_loss:.4}");
+    assert!((dice - full_dice).abs() < 0.03 && dice > 0.8, "{dice}, in f32 {full_dice}");
+    assert!((loss - full_loss).abs() < 0.1 * full_loss, "{loss}, in f32 {full_loss}");
+    let scale = mixed.iter().find(|(name, _)| name.ends_with(LOSS_SCALE)).expect("kept").1;
+    assert_eq!(scale.as_f32()[0], 65536.0, "no step overflowed");
+}
+
+#[test]
+fn a_mixed_run_stopped_and_resumed_is_the_run_that_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let expected = train_in(TrainPrecision::Mixed, 40, &whole, false);
+    train_in(TrainPrecision::Mixed, 20, &parts, false);
+    assert!(expected == train_in(TrainPrecision::Mixed, 40, &parts, true), "resuming gave other bytes");
+}
+
+/// A gradient that overflows halves the scale and leaves everything else alone; the next step goes on.
+#[test]
+fn an_overflow_halves_the_scale_and_nothing_else() {
+    let mut run = super::unet::small_run(UNet { width: 8, depth: 2, batch_norm: true, ..Default::default() });
+    run.settings.ema = Some(0.9);
+    let f32_peak = plan_of(&run).0;
+    run.settings.precision = TrainPrecision::Mixed;
+    let (mixed_peak, graph, specs) = plan_of(&run);
+    assert!(4 * mixed_peak < 3 * f32_peak, "{mixed_peak} bytes, in f32 {f32_peak}");
+    let variables = Variables::new(gpu());
+    initialise(&variables, &specs, 3).unwrap();
+    let (half, outputs) = graph.graph.with_half_activations(&[graph.norm, graph.loss], gpu().profile()).unwrap();
+    let mut exec = Executable::new(&half, &[("norm", outputs[0]), ("loss", outputs[1])], &variables).unwrap();
+    let mut step = |i: u64, scale: f32| {
+        variables.set(LOSS_SCALE, &Tensor::f32([2], vec![scale, 7.0])).unwrap();
+        let before = variables.snapshot().unwrap();
+        let feed = super::unet::feed(&run, i);
+        let given: Vec<(&str, &Tensor)> = feed.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        let found = exec.run(&given).unwrap().wait().unwrap();
+        (found["norm"].scalar(), found["loss"].scalar(), before, variables.snapshot().unwrap())
+    };
+    let (norm, loss, _, after) = step(0, 65536.0);
+    assert!(norm.is_finite() && loss.is_finite());
+    assert_eq!(after[LOSS_SCALE].as_f32(), [65536.0, 8.0]);
+    let (norm, loss, before, after) = step(1, 2f32.powi(100));
+    assert!(norm.is_nan() && loss.is_finite(), "{norm} {loss}");
+    assert_eq!(after[LOSS_SCALE].as_f32(), [2f32.powi(99), 0.0]);
+    for (name, value) in before.iter().filter(|(name, _)| *name != LOSS_SCALE) {
+        assert_eq!(after[name].bytes(), value.bytes(), "{name} was touched by a step that overflowed");
+    }
+    let (unscaled, _, before, after) = step(1, 1024.0);
+    assert!(unscaled.is_finite());
+    assert!(before.iter().any(|(name, value)| after[name] != *value && name.ends_with("weight")));
+}
+
+/// Planned shared memory of a run's step in its precision, the step as it is built, and its parameters.
+fn plan_of(run: &SegmentationRun) -> (u64, StepGraph, Vec<ParameterSpec>) {
+    let (graph, specs) = run.step_graph().unwrap();
+    let values = [graph.norm, graph.loss];
+    let plan = match run.settings.precision {
+        TrainPrecision::F32 => Plan::new(gpu(), &graph.graph, &values, Default::default()).unwrap(),
+        TrainPrecision::Mixed => {
+            let (half, values) = graph.graph.with_half_activations(&values, gpu().profile()).unwrap();
+            Plan::new(gpu(), &half, &values, Default::default()).unwrap()
+        }
+    };
+    (plan.memory.peak, graph, specs)
 }
 
 /// `wgvision train` on a folder of discs, a checkpoint every 20 of 60 steps.

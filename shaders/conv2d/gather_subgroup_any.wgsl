@@ -2,36 +2,21 @@
 // y[n, o, co] = activation(sum over taps k and channels i of x[n, in(o, k), i] * w[k, i, co] + bias[co] + residual[n, o, co])
 //
 // The subgroup kernel (see gather_subgroup.wgsl) for any number of channels: a workgroup of eight invocations makes 16 pixels of
-// a phase by 16 channels, each invocation two channels of all 16. Per step of four elements lane l fetches element l % 4 of eight pixels. Where `flat`, for one
-// group, undilated and not transposed, the taps of a kernel row and their channels are one run of memory and are summed as
-// one, which spares small channel counts (pictures have three) the idle lanes. The grid is (ceil(pixels / 16),
+// a phase by 16 channels, each invocation two neighbouring channels of all 16. Per step of four elements lane l fetches element l % 4 of
+// eight pixels. Where `flat`, for one group, undilated and not transposed, the taps of a kernel row and their channels are one run of memory
+// and are summed as one, which spares small channel counts (pictures have three) the idle lanes. The grid is (ceil(pixels / 16),
 // groups * blocks of 16 channels, phases); tails are guarded here. f32 sums: four products added up, then added to the sum.
+// Joined with columns_single or columns_pairs.
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<Weight1>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 // Nothing reaches this far to the left.
 const OUTSIDE = -1073741824;
 
-fn store_one(to: u32, sum: f32) {
-    var v = sum;
-    if params.has_residual == 1u {
-        v += residual[to];
-    }
-    y[to] = activate(v, params.activation, params.slope);
-}
-
-fn store(at: i32, columns: vec2<u32>, here: vec2<bool>, sum: vec2<f32>) {
-    let to = u32(at) * params.output.w + columns;
-    if at >= 0 && here.x {
-        store_one(to.x, sum.x);
-    }
-    if at >= 0 && here.y {
-        store_one(to.y, sum.y);
-    }
+// Stores the pair of channels of an output pixel, of which `here` are this invocation's.
+fn store(at: i32, column: u32, here: u32, sum: vec2<f32>) {
+    store_pair(u32(at) * params.output.w + column, select(0u, here, at >= 0), sum);
 }
 
 // Where an output pixel lies in y, counted in pixels, or -1 if there is none.
@@ -68,9 +53,9 @@ fn run_left(exists: bool, row: i32, column: i32) -> i32 {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let g = group + params.origin.xyz;
     let of_group = g.y / params.blocks;
-    let local = g.y % params.blocks * 16u + vec2<u32>(lane, lane + 8u);
-    let here = local < vec2<u32>(params.kernel.w);
-    let columns = of_group * params.kernel.w + min(local, vec2<u32>(params.kernel.w - 1u));
+    let local = g.y % params.blocks * 16u + 2u * lane;
+    let here = min(max(params.kernel.w, local) - local, 2u);
+    let columns = of_group * params.kernel.w + min(local + vec2<u32>(0u, 1u), vec2<u32>(params.kernel.w - 1u));
     let residue = vec2<u32>(g.z / params.phase.w, g.z % params.phase.w);
     let first = vec2<u32>(first_tap_y(residue.x), first_tap_x(residue.y));
     var length = params.kernel.z;
@@ -178,14 +163,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var own_bias = vec2<f32>();
     if params.has_bias == 1u {
-        own_bias = vec2<f32>(bias[columns.x], bias[columns.y]);
+        own_bias = bias_pair(columns.x);
     }
     // Eight rounds of two pixels.
     var next = target_pixel(m, p0);
     let later = target_pixel(m + 8u, p1);
     for (var round = 0u; round < params.rounds; round++) {
-        store(subgroupBroadcast(next, 0u), columns, here, sum0 + own_bias);
-        store(subgroupBroadcast(next, 1u), columns, here, sum1 + own_bias);
+        store(subgroupBroadcast(next, 0u), columns.x, here, sum0 + own_bias);
+        store(subgroupBroadcast(next, 1u), columns.x, here, sum1 + own_bias);
         next = select(subgroupShuffleDown(next, 2u), later, round == 3u);
         sum0 = sum2;
         sum1 = sum3;

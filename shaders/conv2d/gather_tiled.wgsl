@@ -4,14 +4,11 @@
 // An implicit matrix product for devices with fast workgroup memory: rows are the pixels of a phase, columns the output channels
 // of a group, and the sum runs over (tap, channel) in steps of 16. A workgroup of 256 makes 64 rows by 64 columns, each
 // invocation 4 by 4 of them; both factors pass through workgroup memory (8 KiB). The grid is
-// (ceil(pixels / 64), groups * blocks of 64 channels, phases); loads outside give zeros, stores are guarded.
+// (ceil(pixels / 64), groups * blocks of 64 channels, phases); loads outside give zeros, stores are guarded. Joined with columns_single or columns_pairs.
 // One f32 accumulator for each element, taps in order, channels innermost.
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<Weight1>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 // [step of the sum][quarter of the tile], four rows or columns to a vector.
 var<workgroup> tile_x: array<vec4<f32>, 256>;
@@ -22,19 +19,14 @@ fn store(m: u32, pixel: vec3<u32>, of_group: u32, column: u32, sums: vec4<f32>) 
         return;
     }
     let first = ((pixel.x * params.output.y + pixel.y) * params.output.z + pixel.z) * params.output.w;
-    for (var c = 0u; c < 4u; c++) {
-        if column + c < params.kernel.w {
-            let co = of_group * params.kernel.w + column + c;
-            var v = sums[c];
-            if params.has_bias == 1u {
-                v += bias[co];
-            }
-            if params.has_residual == 1u {
-                v += residual[first + co];
-            }
-            y[first + co] = activate(v, params.activation, params.slope);
-        }
+    let here = min(max(params.kernel.w, column) - column, 4u);
+    let co = of_group * params.kernel.w + column;
+    var v = sums;
+    if params.has_bias == 1u && here > 0u {
+        v += vec4<f32>(bias_pair(co), bias_pair(min(co + 2u, params.output.w - 1u)));
     }
+    store_pair(first + co, min(here, 2u), v.xy);
+    store_pair(first + co + 2u, max(here, 2u) - 2u, v.zw);
 }
 
 @compute @workgroup_size(256)

@@ -35,7 +35,7 @@ pub struct DetectArgs {
     /// model's own).
     #[arg(long, value_name = "HxW", value_parser = cli::parse_size)]
     size: Option<[usize; 2]>,
-    /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
+    /// All in f32, or weights and activations kept in f16: half the memory, sums in f32 all the same.
     #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
     /// Only detections with a larger score, 0 to 1.

@@ -18,7 +18,7 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let used = gpu.facts().index;
     if args.json {
         let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
-            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16 });
+            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16, "cooperative": gpu.cooperative() });
         println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
         return Ok(());
     }
@@ -32,8 +32,9 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
             println!("\nKernels get parameters of up to {most} bytes as immediates, larger ones from uniform buffers.")
         }
     }
-    let half = if gpu.profile().f16 { "loaded as f16" } else { "unpacked from words" };
-    println!("Half-precision weights, where asked for, are {half}.");
+    let half = if gpu.profile().f16 { "of the device's type f16" } else { "packed into words" };
+    println!("Tensors in half precision, where asked for, are {half}.");
+    println!("Cooperative matrices: {}.", gpu.cooperative());
     println!("The engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
     Ok(())
 }
@@ -57,4 +58,7 @@ fn print(a: &AdapterFacts, used: bool) {
         yes(f.pipeline_cache),
         yes(f.immediates)
     );
+    if !a.cooperative.is_empty() {
+        println!("    cooperative matrices      {}", a.cooperative.join(", "));
+    }
 }

@@ -29,7 +29,7 @@ pub struct SegmentArgs {
     /// Larger pictures are cut into overlapping tiles of this side.
     #[arg(long, value_name = "PIXELS")]
     tile: Option<usize>,
-    /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
+    /// All in f32, or weights and activations kept in f16: half the memory, sums in f32 all the same.
     #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
 }

@@ -8,8 +8,11 @@ use crate::draw::log::MetricsLog;
 use crate::gpu::Report;
 use crate::graph::{Executable, Graph, Run, Variables};
 use crate::ops::Value;
-use crate::optim::{Guard, Hyper, Optimizer, Rate, follow, guard, protect, shadow_name};
-use crate::tensor::{DType, Tensor};
+use crate::optim::{
+    Guard, Hyper, LOSS_SCALE, Optimizer, Rate, first_scaling, follow, guard, guard_scaled, protect, scaled_gradients,
+    shadow_name,
+};
+use crate::tensor::{Data, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -36,7 +39,37 @@ pub struct TrainSettings {
     pub patience: Option<u64>,
     /// Seed of everything random.
     pub seed: u64,
+    /// How activations and their gradients are kept.
+    pub precision: TrainPrecision,
 }
+
+/// In which precision a step keeps activations and their gradients. Parameters, sums and what the optimiser keeps are f32 in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPrecision {
+    /// As they are computed.
+    #[default]
+    F32,
+    /// Rounded to half precision where they are stored; the loss is scaled so that small gradients survive.
+    Mixed,
+}
+
+impl std::str::FromStr for TrainPrecision {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "mixed" => Ok(Self::Mixed),
+            _ => Err(format!("no precision of training is named '{text}'; there are: f32, mixed")),
+        }
+    }
+}
+
+/// Finite steps after which the scale of the loss is doubled, as in PyTorch.
+const SCALE_GROWTH: u32 = 2000;
+
+/// Steps in a row that may be skipped while the scale of the loss is halved. From the largest scale it takes 24 to come down to 1.
+const MOST_SKIPPED: u32 = 30;
 
 impl Default for TrainSettings {
     fn default() -> Self {
@@ -49,6 +82,7 @@ impl Default for TrainSettings {
             validate_every: 100,
             patience: None,
             seed: 1,
+            precision: TrainPrecision::F32,
         }
     }
 }
@@ -93,10 +127,26 @@ pub struct StepGraph {
 /// Adds gradients, clipping, the optimiser's updates and the moving average to a graph with a loss.
 pub fn training_graph(mut graph: Graph, loss: Value, settings: &TrainSettings) -> Result<StepGraph> {
     let parameters = graph.parameters();
-    let grads = graph.gradients(loss, &parameters)?;
+    let (grads, state) = match settings.precision {
+        TrainPrecision::F32 => (graph.gradients(loss, &parameters)?, None),
+        TrainPrecision::Mixed => {
+            let (grads, state) = scaled_gradients(&mut graph, loss, &parameters)?;
+            (grads, Some(state))
+        }
+    };
     let hyper = graph.input("hyper", Hyper::ty())?;
-    let Guard { control, norm } = guard(&mut graph, &grads, hyper, Some(loss), settings.clip)?;
+    let (Guard { control, norm }, scaling) = match state {
+        None => (guard(&mut graph, &grads, hyper, Some(loss), settings.clip)?, None),
+        Some(state) => {
+            let (guard, new) = guard_scaled(&mut graph, &grads, [hyper, loss, state], settings.clip, SCALE_GROWTH)?;
+            (guard, Some((state, new)))
+        }
+    };
     protect(&mut graph, control)?;
+    // The scale moves after steps that were not finite too, so it is not protected.
+    if let Some((state, new)) = scaling {
+        graph.update(state, new)?;
+    }
     let pairs: Vec<(Value, Value)> = parameters.iter().copied().zip(grads).collect();
     let updated = settings.optimizer.apply(&mut graph, &pairs, control)?;
     if settings.ema.is_some() {
@@ -157,6 +207,8 @@ pub struct Trainer {
     out: PathBuf,
     log: MetricsLog,
     pending: VecDeque<Pending>,
+    /// Steps in a row whose gradients were not finite.
+    skipped: u32,
 }
 
 /// A submitted step whose loss has not arrived. Its feed is kept to find what went wrong if it did.
@@ -186,7 +238,13 @@ impl Trainer {
         let compile = |g: &StepGraph| {
             let parts = g.parts.iter().map(|(name, value)| (name.as_str(), *value));
             let outputs: Vec<(&str, Value)> = [("loss", g.loss), ("norm", g.norm)].into_iter().chain(parts).collect();
-            Executable::new(&g.graph, &outputs, &variables)
+            if settings.precision == TrainPrecision::F32 {
+                return Executable::new(&g.graph, &outputs, &variables);
+            }
+            let values: Vec<Value> = outputs.iter().map(|&(_, v)| v).collect();
+            let (graph, values) = g.graph.with_half_activations(&values, variables.gpu().profile())?;
+            let outputs: Vec<(&str, Value)> = outputs.iter().zip(values).map(|(&(name, _), v)| (name, v)).collect();
+            Executable::new(&graph, &outputs, &variables)
         };
         let StepGraph { graph, parts, .. } = graphs.first().expect("at least one graph");
         let resumed = match resume {
@@ -210,13 +268,16 @@ impl Trainer {
             }
             None => {
                 start_averages(graph, &variables)?;
+                if settings.precision == TrainPrecision::Mixed {
+                    variables.set(LOSS_SCALE, &first_scaling())?;
+                }
                 (TrainState::default(), MetricsLog::create(&csv, &columns)?)
             }
         };
         let out = out.to_path_buf();
         let parameters = graph.parameters().iter().map(|&v| graph.name(v).to_string()).collect();
         let pending = VecDeque::new();
-        Ok(Self { steps, variables, parameters, parts, settings, state, metadata, out, log, pending })
+        Ok(Self { steps, variables, parameters, parts, settings, state, metadata, out, log, pending, skipped: 0 })
     }
 
     /// Steps done so far.
@@ -279,12 +340,16 @@ impl Trainer {
         let Pending { step, lr, feed, run } = self.pending.pop_front().expect("something is outstanding");
         let results = run.wait()?;
         let (loss, norm) = (results["loss"].scalar(), results["norm"].scalar());
-        if !loss.is_finite() || !norm.is_finite() {
+        // With a scaled loss a gradient may overflow: the step was skipped, and the scale has been halved on the device.
+        let skipped = self.settings.precision == TrainPrecision::Mixed && loss.is_finite() && !norm.is_finite();
+        self.skipped = if skipped { self.skipped + 1 } else { 0 };
+        if !(loss.is_finite() && (norm.is_finite() || skipped)) || self.skipped > MOST_SKIPPED {
             return Err(self.blame(step, &feed));
         }
         let mut row = vec![("loss", f64::from(loss))];
         row.extend(self.parts.iter().map(|name| (name.as_str(), f64::from(results[name].scalar()))));
-        row.extend([("grad_norm", f64::from(norm)), ("lr", lr)]);
+        row.extend((!skipped).then_some(("grad_norm", f64::from(norm))));
+        row.push(("lr", lr));
         if self.settings.validates_at(step) {
             self.state.last_row = row.into_iter().map(|(n, v)| (n.to_string(), v)).collect();
         } else {
@@ -395,5 +460,9 @@ fn averaged(variables: &Variables) -> Result<Variables> {
 pub const CHECKPOINT: &str = "last.safetensors";
 
 fn finite(t: &Tensor) -> bool {
-    t.dtype() != DType::F32 || t.as_f32().iter().all(|v| v.is_finite())
+    match t.data() {
+        Data::F32(v) => v.iter().all(|v| v.is_finite()),
+        Data::F16(v) => v.iter().all(|v| v.is_finite()),
+        Data::I32(_) | Data::U32(_) => true,
+    }
 }

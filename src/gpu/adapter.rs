@@ -21,6 +21,8 @@ pub struct AdapterFacts {
     pub limits: Limits,
     /// Optional features that the adapter offers; the engine uses those listed in [`Features`].
     pub features: Features,
+    /// Cooperative matrices with f32 sums that the adapter offers, as in `8x8 f32`; used only where asked for.
+    pub cooperative: Vec<String>,
 }
 
 /// The adapter's real limits, in bytes or counts.
@@ -140,12 +142,41 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
             pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
             immediates: features.contains(wgpu::Features::IMMEDIATES),
         },
+        cooperative: match features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            true => adapter.cooperative_matrix_properties().iter().filter_map(matrices).collect(),
+            false => Vec::new(),
+        },
     }
 }
 
-/// A device with the adapter's real limits and whatever optional features it has.
-pub(super) fn request_device(adapter: &wgpu::Adapter, facts: &AdapterFacts) -> Result<(wgpu::Device, wgpu::Queue)> {
-    let optional = wgpu::Features::SHADER_F16
+/// The name of square matrices of floats that are added up as f32.
+fn matrices(p: &wgpu::CooperativeMatrixProperties) -> Option<String> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let number = match p.ab_type {
+        F32 => "f32",
+        F16 => "f16",
+        _ => return None,
+    };
+    let usable = p.m_size == p.n_size && p.m_size == p.k_size && p.cr_type == F32 && !p.saturating_accumulation;
+    usable.then(|| format!("{}x{} {number}", p.m_size, p.n_size))
+}
+
+/// A device with the adapter's real limits and whatever optional features it has; cooperative matrices only if `cooperative`.
+pub(super) fn request_device(
+    adapter: &wgpu::Adapter,
+    facts: &AdapterFacts,
+    cooperative: bool,
+) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let experiment = match cooperative {
+        true => wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
+        false => wgpu::Features::empty(),
+    };
+    // SAFETY: wgpu asks those who use its experiments to know that they may have undefined behaviour. This one is on only where the user
+    // asked for it, in kernels that load and store whole matrices within their own workgroup memory.
+    let consent = unsafe { wgpu::ExperimentalFeatures::enabled() };
+    let experimental_features = if cooperative { consent } else { wgpu::ExperimentalFeatures::disabled() };
+    let optional = experiment
+        | wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP
         | wgpu::Features::TIMESTAMP_QUERY
         | wgpu::Features::PIPELINE_CACHE
@@ -154,6 +185,7 @@ pub(super) fn request_device(adapter: &wgpu::Adapter, facts: &AdapterFacts) -> R
         label: Some("wgvision"),
         required_features: adapter.features() & optional,
         required_limits: adapter.limits(),
+        experimental_features,
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
     };

@@ -30,6 +30,10 @@ pub enum Needs {
     Subgroups,
     /// Both.
     F16Subgroups,
+    /// `enable wgpu_cooperative_matrix`: naga's own, with no counterpart in other compilers of WGSL.
+    Cooperative,
+    /// That and `enable f16`.
+    F16Cooperative,
 }
 
 /// Name and byte offset of one member of a uniform struct.
@@ -136,6 +140,8 @@ pub struct Launch {
     pub params: Vec<u8>,
     /// Bindings 1, 2, ...
     pub slots: Vec<Slot>,
+    /// Bindings whose tensors are stored in half precision, though the kernel's text has them as f32.
+    pub halves: Vec<u32>,
     /// Workgroups in x, y and z. Any size: the recorder splits what the device or the time budget refuses.
     pub groups: [u32; 3],
     /// Estimated work of the whole launch.
@@ -149,7 +155,8 @@ impl Launch {
     pub fn new<P: Uniform>(kernel: &'static Kernel, params: P, slots: Vec<Slot>, groups: [u32; 3]) -> Self {
         debug_assert_eq!(kernel.params, P::FIELDS, "{}: uniform struct of another kernel", kernel.label);
         let params = bytemuck::bytes_of(&params).to_vec();
-        Self { kernel, overrides: Vec::new(), params, slots, groups, cost: Cost::default(), gang: None }
+        let (overrides, halves, cost) = (Vec::new(), Vec::new(), Cost::default());
+        Self { kernel, overrides, params, slots, halves, groups, cost, gang: None }
     }
 
     /// Sets `override` constants.

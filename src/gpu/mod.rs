@@ -5,6 +5,7 @@
 
 mod adapter;
 mod buffer;
+mod cooperative;
 mod error;
 mod kernel;
 mod pace;
@@ -12,14 +13,17 @@ mod parameters;
 mod pipeline;
 mod program;
 mod shader;
+mod storage;
 mod timing;
 
 pub use adapter::{AdapterFacts, adapters};
 pub use buffer::{Buffer, PendingRead, Region};
+pub use cooperative::{Cooperative, PROBES};
 pub use kernel::{Cost, Field, Gang, Kernel, Launch, Needs, Slot, Uniform, Variant};
 pub use pace::Pace;
 pub use program::{Command, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};
+pub use storage::{HalfForm, halve, takes_half};
 pub use timing::NodeTime;
 
 use crate::{Error, Result};
@@ -43,18 +47,27 @@ pub enum DeviceKind {
 pub struct Profile {
     /// Kind of device.
     pub kind: DeviceKind,
-    /// Half-precision weights are loaded as the device's own f16, not unpacked from words.
+    /// Half-precision tensors are the device's own f16, not packed into words.
     pub f16: bool,
     /// Subgroup operations in shaders.
     pub subgroups: bool,
     /// Smallest subgroup the driver forms from a full workgroup; 0 without subgroups.
     pub subgroup_size: u32,
+    /// Cooperative matrices that were asked for and found right.
+    pub cooperative: Option<Cooperative>,
     /// Largest workgroup, in invocations.
     pub max_invocations: u32,
     /// Workgroup memory in bytes.
     pub workgroup_memory: u32,
     /// Largest storage binding in bytes.
     pub max_binding: u64,
+}
+
+impl Profile {
+    /// How tensors in half precision are read and written.
+    pub fn half_form(&self) -> HalfForm {
+        if self.f16 { HalfForm::Native } else { HalfForm::Packed }
+    }
 }
 
 /// How the engine opens its device.
@@ -69,9 +82,11 @@ pub struct Options {
     /// Whether kernels get their parameters as immediates where the device has them. `None`: `WGVISION_IMMEDIATES` (0 or 1), else by
     /// kind of device.
     pub immediates: Option<bool>,
-    /// Whether half-precision weights are loaded as f16 where the device has that type, or unpacked from words. `None`: `WGVISION_F16`
+    /// Whether half-precision tensors are f16 where the device has that type, or words of two halves. `None`: `WGVISION_F16`
     /// (0 or 1), else by kind of device.
     pub f16: Option<bool>,
+    /// Whether convolutions may use cooperative matrices, an experiment of wgpu's. `None`: `WGVISION_COOPERATIVE` (0 or 1), else not.
+    pub cooperative: Option<bool>,
 }
 
 /// An open device. Clones share it.
@@ -82,6 +97,7 @@ struct Inner {
     facts: AdapterFacts,
     profile: Profile,
     checked: bool,
+    cooperative: String,
     immediate_bytes: u32,
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -108,7 +124,9 @@ impl Gpu {
     /// Opens an adapter. Fails when none answers or none matches.
     pub fn open_with(options: &Options) -> Result<Self> {
         let (adapter, facts) = adapter::choose(options.adapter.as_deref())?;
-        let (device, queue) = adapter::request_device(&adapter, &facts)?;
+        let wants_cooperative = options.cooperative.or(env_flag("WGVISION_COOPERATIVE")).unwrap_or(false);
+        let asks = wants_cooperative && !facts.cooperative.is_empty();
+        let (device, queue) = adapter::request_device(&adapter, &facts, asks)?;
         let faults = error::Faults::watch(&device);
         let limits = device.limits();
         let features = device.features();
@@ -125,6 +143,7 @@ impl Gpu {
             } else {
                 0
             },
+            cooperative: None,
             max_invocations: limits.max_compute_invocations_per_workgroup,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding: limits.max_storage_buffer_binding_size,
@@ -134,8 +153,24 @@ impl Gpu {
         let pipelines = pipeline::Pipelines::new(&device, &adapter.get_info(), on_disk);
         let immediate_bytes = parameters::immediate_bytes(&device, facts.kind, options.immediates);
         let counters = Counters::default();
-        let inner = Inner { facts, profile, checked, immediate_bytes, device, queue, pipelines, faults, counters };
-        Ok(Self(Arc::new(inner)))
+        let cooperative = "not asked for (WGVISION_COOPERATIVE=1)".to_string();
+        let inner =
+            Inner { facts, profile, checked, cooperative, immediate_bytes, device, queue, pipelines, faults, counters };
+        let mut gpu = Self(Arc::new(inner));
+        if wants_cooperative {
+            let info = adapter.get_info();
+            let one_size = info.subgroup_min_size == info.subgroup_max_size && gpu.0.profile.subgroups;
+            let lanes = one_size.then_some(info.subgroup_min_size);
+            let (found, note) = cooperative::probe(&gpu, &gpu.0.facts, lanes);
+            let inner = Arc::get_mut(&mut gpu.0).expect("the probe has ended");
+            (inner.profile.cooperative, inner.cooperative) = (found, note);
+        }
+        Ok(gpu)
+    }
+
+    /// What became of cooperative matrices on this device, in a line.
+    pub fn cooperative(&self) -> &str {
+        &self.0.cooperative
     }
 
     /// The adapter that was chosen.

@@ -1,7 +1,7 @@
 //! Compiled compute pipelines, each made once per device and, where the backend can, kept on disk between runs.
 
-use super::shader;
 use super::{Gpu, Launch};
+use super::{shader, storage};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -15,12 +15,13 @@ struct Key {
     label: &'static str,
     overrides: Vec<(&'static str, u64)>,
     aliases: Vec<(u32, u32)>,
+    halves: Vec<u32>,
 }
 
 impl Key {
     fn of(launch: &Launch, aliases: &[(u32, u32)]) -> Self {
         let overrides = launch.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        Self { label: launch.kernel.label, overrides, aliases: aliases.to_vec() }
+        Self { label: launch.kernel.label, overrides, aliases: aliases.to_vec(), halves: launch.halves.clone() }
     }
 }
 
@@ -162,6 +163,12 @@ impl Gpu {
         let started = Instant::now();
         let device = &self.0.device;
         let text = shader::specialise(&shader::join(kernel.source), aliases);
+        let stays = |binding: &u32| !aliases.iter().any(|(read, _)| read == binding);
+        let halves: Vec<u32> = launch.halves.iter().copied().filter(stays).collect();
+        let text = match halves.is_empty() {
+            true => text,
+            false => storage::halve(&text, &halves, self.profile().half_form()).expect("whoever made the launch asked"),
+        };
         let text = if recorded { shader::immediate(&text) } else { text };
         let checks = if self.0.checked { wgpu::ShaderRuntimeChecks::checked() } else { unchecked() };
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);

@@ -369,15 +369,8 @@ mod tests {
         let pace = Pace::new(&gpu);
         for (groups, flops) in [([7, 1, 1], 0), ([70000, 3, 1], 0), ([5, 4, 3], 400_000_000_000), ([0, 1, 1], 0)] {
             let cost = Cost { flops, bytes: 0 };
-            let launch = Launch {
-                kernel: &KERNEL,
-                overrides: vec![],
-                params: vec![0; 16],
-                slots: vec![],
-                groups,
-                cost,
-                gang: None,
-            };
+            let (overrides, params, slots, halves) = (vec![], vec![0; 16], vec![], vec![]);
+            let launch = Launch { kernel: &KERNEL, overrides, params, slots, halves, groups, cost, gang: None };
             let all = pieces(&launch, &pace, 65535);
             let covered: u64 = all.iter().map(|(_, c)| c.iter().map(|&v| u64::from(v)).product::<u64>()).sum();
             assert_eq!(covered, groups.iter().map(|&v| u64::from(v)).product::<u64>());

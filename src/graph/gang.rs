@@ -51,7 +51,8 @@ impl Member<'_> {
 /// What of a command takes part in gangs, if it does.
 fn member((_, command): &Placed) -> Option<Member<'_>> {
     let Command::Launch { launch, regions, .. } = command else { return None };
-    let gang = launch.gang.as_ref()?;
+    // A gang's kernels read f32.
+    let gang = launch.gang.as_ref().filter(|_| launch.halves.is_empty())?;
     let of = |slot: &Slot| {
         let at = launch.slots.iter().position(|s| s == slot).expect("a gang's slots are its launch's");
         &regions[at]
@@ -158,6 +159,7 @@ fn command(gpu: &Gpu, waiting: &[Placed], together: &Together) -> Result<Placed>
     let launch = Launch {
         kernel,
         overrides: Vec::new(),
+        halves: Vec::new(),
         params: params.clone(),
         slots: each.iter().chain(slots).copied().chain([Slot::Scratch(0)]).collect(),
         groups: [(table.len() / WORDS) as u32, 1, 1],

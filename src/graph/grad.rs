@@ -19,7 +19,12 @@ impl Graph {
             return Err(Error::Graph(format!("the loss '{}' is {ty}, it must be one f32", self.name(loss))));
         }
         let one = self.constant(Tensor::full(&ty.shape, 1.0));
-        let found = self.gradients_from(&[(loss, one)], wrt)?;
+        self.gradients_seeded(loss, one, wrt)
+    }
+
+    /// [`Graph::gradients`] of `seed` times the loss, `seed` being of the loss's type.
+    pub fn gradients_seeded(&mut self, loss: Value, seed: Value, wrt: &[Value]) -> Result<Vec<Value>> {
+        let found = self.gradients_from(&[(loss, seed)], wrt)?;
         let or_zeros = |(g, &v): (Option<Value>, &Value)| g.unwrap_or_else(|| self.zeros_like(v));
         Ok(found.into_iter().zip(wrt).map(or_zeros).collect())
     }

@@ -1,25 +1,29 @@
-//! For inference: weights in half precision. Numbers are computed in f32 as before; what is halved is the memory that weights are read from.
+//! Half precision: weights and activations of networks that only run, activations and their gradients of networks that train. Numbers
+//! are computed in f32 as before; what is halved is the memory that they are read from and written to.
 //!
-//! A new graph is built in which every weight that an op can take as f16 passes through a conversion. It depends on parameters
-//! alone, so the plan's prologue runs it once, when parameters change. Activations, biases and statistics stay f32.
+//! A new graph is built each time. In one, every weight that an op can take as f16 passes through a conversion; it depends on parameters
+//! alone, so the plan's prologue runs it once, when parameters change. In the other, ops are wrapped ([`Stored`]) and the types of what they
+//! pass on are f16; nothing is converted. Biases, statistics, and what the optimiser works with stay f32.
 
 use super::build::{Graph, Kind, Node};
 use super::{Executable, Variables};
 use crate::Result;
-use crate::ops::Value;
+use crate::gpu::{Profile, Slot};
 use crate::ops::to_half::ToHalf;
-use crate::tensor::DType;
+use crate::ops::{LaunchCx, Stored, Value, refused};
+use crate::tensor::{DType, TensorType};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-/// In which precision a network that only runs keeps its weights.
+/// In which precision a network that only runs keeps its weights and activations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// As they were trained.
+    /// As they were trained and are computed.
     #[default]
     F32,
-    /// Rounded to half precision: half the bytes to read, errors of up to 2^-11 of each weight.
+    /// Rounded to half precision: half the bytes, errors of up to 2^-11 of each weight and activation.
     F16,
 }
 
@@ -35,7 +39,8 @@ impl std::str::FromStr for Precision {
 }
 
 impl Executable {
-    /// An executable that only runs forward: batch norm folded, epilogues fused, weights in `precision` and in the form that the device wants.
+    /// An executable that only runs forward: batch norm folded, epilogues fused, weights and activations in `precision`, weights in the form
+    /// that the device wants.
     pub fn for_inference(
         graph: &Graph,
         outputs: &[(&str, Value)],
@@ -46,6 +51,7 @@ impl Executable {
         let (mut graph, mut values) = graph.fused(&values)?;
         if precision == Precision::F16 {
             (graph, values) = graph.with_half_weights(&values)?;
+            (graph, values) = graph.with_half_activations(&values, variables.gpu().profile())?;
         }
         (graph, values) = graph.with_prepared_inputs(&values, variables.gpu().profile())?;
         let named: Vec<(&str, Value)> = outputs.iter().zip(values).map(|(&(name, _), v)| (name, v)).collect();
@@ -86,6 +92,77 @@ impl Graph {
         Ok((new, outputs.iter().map(|v| moved[v]).collect()))
     }
 
+    /// The same computation with activations and their gradients stored as f16 where all ops that read or write them can, and where
+    /// each of `outputs`, which stay f32, is in it. Arithmetic stays f32, as does all that depends on variables alone.
+    pub fn with_half_activations(&self, outputs: &[Value], profile: &Profile) -> Result<(Graph, Vec<Value>)> {
+        let halves = self.halves(outputs, profile)?;
+        let mut new = Graph::new();
+        for node in self.nodes() {
+            let index = new.nodes().len();
+            let mut copy = node.clone();
+            if let Kind::Op(op) = &node.kind {
+                let is_half = |slot: Slot| value(node, index, slot).is_some_and(|v| halves.contains(&v));
+                let op = Stored::new(op, node.inputs.len(), node.outputs.len(), is_half);
+                if op.is_needed() {
+                    for (slot, ty) in copy.outputs.iter_mut().enumerate() {
+                        if is_half(Slot::Output(slot)) {
+                            ty.dtype = DType::F16;
+                        }
+                    }
+                    copy.kind = Kind::Op(Arc::new(op));
+                }
+            }
+            new.push_node(copy);
+        }
+        for &(target, value) in self.updates() {
+            new.update(target, value)?;
+        }
+        Ok((new, outputs.to_vec()))
+    }
+
+    /// The values that can be stored in half precision.
+    fn halves(&self, outputs: &[Value], profile: &Profile) -> Result<HashSet<Value>> {
+        let fixed = self.fixed_nodes();
+        let mut halves = HashSet::new();
+        for (index, node) in self.nodes().iter().enumerate() {
+            let Kind::Op(op) = &node.kind else { continue };
+            for (slot, ty) in node.outputs.iter().enumerate() {
+                if ty.dtype == DType::F32 && !fixed.contains(&index) && op.stores_half(Slot::Output(slot)) {
+                    halves.insert(Value { node: index, slot });
+                }
+            }
+            let reads_wide = |&(i, _): &(usize, &Value)| !op.stores_half(Slot::Input(i));
+            node.inputs.iter().enumerate().filter(reads_wide).for_each(|(_, v)| {
+                halves.remove(v);
+            });
+        }
+        for v in outputs.iter().chain(self.updates().iter().map(|(_, new)| new)) {
+            halves.remove(v);
+        }
+        // What a kernel refuses, and what shares memory with it, stays f32.
+        for (index, node) in self.nodes().iter().enumerate() {
+            let Kind::Op(op) = &node.kind else { continue };
+            let is_half = |slot: Slot| value(node, index, slot).is_some_and(|v| halves.contains(&v));
+            if op.is_view() || !slots(node).any(is_half) {
+                continue;
+            }
+            let inputs: Vec<TensorType> = node.inputs.iter().map(|&v| self.ty(v)).collect();
+            let work = op.launches(&LaunchCx { inputs: &inputs, outputs: &node.outputs, profile })?;
+            for slot in refused(&work.launches, is_half) {
+                halves.remove(&value(node, index, slot).expect("no scratch"));
+            }
+        }
+        let views = || self.nodes().iter().enumerate().filter(|(_, n)| matches!(&n.kind, Kind::Op(op) if op.is_view()));
+        let pairs: Vec<[Value; 2]> = views().map(|(node, n)| [n.inputs[0], Value { node, slot: 0 }]).collect();
+        for [a, b] in pairs.iter().chain(pairs.iter().rev()) {
+            if !(halves.contains(a) && halves.contains(b)) {
+                halves.remove(a);
+                halves.remove(b);
+            }
+        }
+        Ok(halves)
+    }
+
     /// Nodes that depend on variables and constants alone.
     pub(super) fn fixed_nodes(&self) -> HashSet<usize> {
         let mut fixed = HashSet::new();
@@ -96,5 +173,19 @@ impl Graph {
             }
         }
         fixed
+    }
+}
+
+/// All inputs and outputs of a node.
+fn slots(node: &Node) -> impl Iterator<Item = Slot> {
+    (0..node.inputs.len()).map(Slot::Input).chain((0..node.outputs.len()).map(Slot::Output))
+}
+
+/// The value at a slot of node `index`; none for scratch.
+fn value(node: &Node, index: usize, slot: Slot) -> Option<Value> {
+    match slot {
+        Slot::Input(i) => Some(node.inputs[i]),
+        Slot::Output(slot) => Some(Value { node: index, slot }),
+        Slot::Scratch(_) => None,
     }
 }

@@ -7,7 +7,7 @@ use super::build::{Graph, Kind};
 use super::memory::{Block, MemoryPlan, place};
 use crate::gpu::Gpu;
 use crate::ops::{LaunchCx, OpRef, Value, Work};
-use crate::tensor::TensorType;
+use crate::tensor::{DType, TensorType};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 
@@ -278,7 +278,8 @@ impl Planner<'_> {
         let candidates = op.in_place().iter().filter(|&&(_, o)| o == value.slot);
         candidates.map(|&(i, _)| (i, &self.places[&node.inputs[i]])).find_map(|(i, place)| {
             let Place::Shared(block) = place else { return None };
-            let same_size = self.graph.ty(node.inputs[i]).bytes() == self.graph.ty(value).bytes();
+            let (from, to) = (self.graph.ty(node.inputs[i]), self.graph.ty(value));
+            let same_size = from.bytes() == to.bytes() && (from.dtype == DType::F16) == (to.dtype == DType::F16);
             let read_once = node.inputs.iter().filter(|v| self.places[v] == *place).count() == 1;
             // An earlier output of this node may already have taken the block.
             let taken = (0..value.slot).any(|slot| self.places[&Value { node: value.node, slot }] == *place);

@@ -74,6 +74,10 @@ impl<M: Map> Op for M {
         Ok(launch(self.forward(), cx, self.coefficients(), vec![Slot::Input(0), Slot::Output(0)]))
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let kept = match self.kept() {
             Kept::Input => cx.inputs[0],
@@ -107,6 +111,10 @@ impl<M: Map> Op for MapGrad<M> {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         Ok(launch(self.0.gradient(), cx, self.0.coefficients(), slots))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -16,12 +16,14 @@ mod op;
 mod pool;
 mod reduction;
 mod rows;
+mod stored;
 mod strided;
 
 pub use attrs::Attrs;
 pub use entry::{Arg, Attr, Built, Entry, image_dim};
 pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Prepared, Value, Work, shape_error};
 pub use reduction::Reduction;
+pub use stored::{Stored, refused};
 
 pub mod adam;
 pub mod adamw;

@@ -1,6 +1,6 @@
 //! [`Op`], the one trait through which the graph, the planner and the executor know ops.
 
-use crate::gpu::{Cost, Launch, Profile};
+use crate::gpu::{Cost, Launch, Profile, Slot};
 use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use std::fmt::Debug;
@@ -46,6 +46,12 @@ pub trait Op: Debug + Send + Sync {
 
     /// No gradient passes through it: what depends on a parameter through it alone does not depend on it.
     fn stops_gradient(&self) -> bool {
+        false
+    }
+
+    /// Whether an input or output may lie in memory as f16 while it is computed in f32 ([`super::Stored`]): tensors of activations and of
+    /// their gradients. Where the kernels at hand cannot read or write one so, it stays f32. A view's input and output go together.
+    fn stores_half(&self, _tensor: Slot) -> bool {
         false
     }
 

@@ -9,5 +9,7 @@ mod optimizer;
 mod schedule;
 
 pub use hyper::{Hyper, ema_decay};
-pub use optimizer::{Guard, Optimizer, follow, guard, protect, shadow_name};
+pub use optimizer::{
+    Guard, LOSS_SCALE, Optimizer, first_scaling, follow, guard, guard_scaled, protect, scaled_gradients, shadow_name,
+};
 pub use schedule::{Rate, Schedule, Warmup};

@@ -3,14 +3,16 @@
 use super::{Hyper, ema_decay};
 use crate::graph::Graph;
 use crate::ops::adam::Adam;
-use crate::ops::clip_guard::ClipGuard;
+use crate::ops::clip_guard::{ClipGuard, SCALING};
 use crate::ops::ema::Ema;
 use crate::ops::keep_finite::KeepFinite;
+use crate::ops::reshape::Reshape;
 use crate::ops::rmsprop::RmsProp;
 use crate::ops::sgd::Sgd;
+use crate::ops::slice::Slice;
 use crate::ops::square_sum::{SquareSum, slots};
 use crate::ops::{OpRef, Value};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, TensorType};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -185,6 +187,43 @@ pub struct Guard {
 /// Measures all gradients, in order, with one dispatch for each: their norm, whether they and `loss` are finite, and the factor
 /// that brings the norm down to `max_norm` (0: no clipping). `hyper` is an input of type [`Hyper::ty`]. Fails on an empty list.
 pub fn guard(graph: &mut Graph, grads: &[Value], hyper: Value, loss: Option<Value>, max_norm: f32) -> Result<Guard> {
+    let inputs: Vec<Value> = [hyper].into_iter().chain(loss).collect();
+    let out = measure(graph, grads, &inputs, ClipGuard { max_norm, growth: 0 })?;
+    Ok(Guard { control: out[0], norm: out[1] })
+}
+
+/// Name of the state of loss scaling: (scale, finite steps since it last changed).
+pub const LOSS_SCALE: &str = "optim.loss_scale";
+
+/// What [`LOSS_SCALE`] starts with, as in PyTorch: a scale of 2^16.
+pub fn first_scaling() -> Tensor {
+    Tensor::f32([SCALING], vec![65536.0, 0.0])
+}
+
+/// Gradients of `loss` times the scale in the state [`LOSS_SCALE`], with respect to each of `parameters`: scaled so that they are far from the
+/// smallest half. Returns them and the state, both for [`guard_scaled`].
+pub fn scaled_gradients(graph: &mut Graph, loss: Value, parameters: &[Value]) -> Result<(Vec<Value>, Value)> {
+    let state = graph.state(LOSS_SCALE, TensorType::f32([SCALING]))?;
+    let scale = graph.add(Slice::along(1, 0, 0, 1), &[state])?;
+    let shape = graph.shape(loss);
+    let seed = graph.add(Reshape { shape }, &[scale])?;
+    Ok((graph.gradients_seeded(loss, seed, parameters)?, state))
+}
+
+/// [`guard`] for scaled gradients. Optimisers divide the scale out by way of `control`. The scale is halved after a step that is not finite and
+/// doubled after `growth` that are, on the device: the host need not know.
+pub fn guard_scaled(
+    graph: &mut Graph,
+    grads: &[Value],
+    [hyper, loss, state]: [Value; 3],
+    max_norm: f32,
+    growth: u32,
+) -> Result<(Guard, Value)> {
+    let out = measure(graph, grads, &[hyper, loss, state], ClipGuard { max_norm, growth })?;
+    Ok((Guard { control: out[0], norm: out[1] }, out[2]))
+}
+
+fn measure(graph: &mut Graph, grads: &[Value], others: &[Value], op: ClipGuard) -> Result<Vec<Value>> {
     let total: usize = grads.iter().map(|&g| slots(graph.ty(g).elements())).sum();
     if total == 0 {
         return Err(Error::Graph("there are no gradients to measure".into()));
@@ -195,9 +234,8 @@ pub fn guard(graph: &mut Graph, grads: &[Value], hyper: Value, loss: Option<Valu
         sums = graph.add(SquareSum { first }, &[sums, grad])?;
         first += slots(graph.ty(grad).elements());
     }
-    let inputs: Vec<Value> = [sums, hyper].into_iter().chain(loss).collect();
-    let out = graph.named_all("clip_guard", Arc::new(ClipGuard { max_norm }), &inputs)?;
-    Ok(Guard { control: out[0], norm: out[1] })
+    let inputs: Vec<Value> = [sums].into_iter().chain(others.iter().copied()).collect();
+    graph.named_all("clip_guard", Arc::new(op), &inputs)
 }
 
 /// Makes every update that the graph has so far (running statistics) wait for [`guard`]'s verdict: after a step that was not

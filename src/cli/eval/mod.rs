@@ -25,7 +25,7 @@ pub struct EvalArgs {
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Weights in f32, or rounded to f16: half the bytes to read, sums in f32 all the same.
+    /// All in f32, or weights and activations kept in f16: half the memory, sums in f32 all the same.
     #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
     #[command(flatten)]

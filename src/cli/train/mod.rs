@@ -10,7 +10,7 @@ pub use bars::bar;
 
 use super::{DeviceArgs, parse_size};
 use crate::engine::parameters::unexpected;
-use crate::engine::train::{Outcome, TrainSettings};
+use crate::engine::train::{Outcome, TrainPrecision, TrainSettings};
 use crate::engine::train_detection::Shown;
 use crate::engine::{DetectorModel, instance_model};
 use crate::models::instance::named;
@@ -76,6 +76,9 @@ pub struct TrainArgs {
     /// Scale gradients down to this global norm; 0 leaves them alone.
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     clip: f32,
+    /// Activations and their gradients as computed, or kept in half precision with a scaled loss (parameters and sums stay f32).
+    #[arg(long, value_name = "f32|mixed", default_value = "f32")]
+    precision: TrainPrecision,
     /// Validate and save a moving average of the weights with this decay, e.g. 0.999.
     #[arg(long, value_name = "DECAY")]
     ema: Option<f64>,
@@ -138,6 +141,7 @@ fn settings(args: &TrainArgs, pictures: usize) -> Result<TrainSettings> {
     let mut settings = TrainSettings {
         steps: args.steps.unwrap_or(args.epochs * epoch),
         clip: args.clip,
+        precision: args.precision,
         ema: args.ema,
         validate_every: args.validate_every.unwrap_or(epoch.max(25)),
         patience: args.patience,

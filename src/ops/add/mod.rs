@@ -3,6 +3,7 @@
 use super::lanes::wide;
 use super::{Arg, Built, Entry, Epilogue, GradCx, LaunchCx, Op, Value, Work, broadcast};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 
@@ -38,6 +39,10 @@ impl Op for Add {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(broadcast::launch(&FORWARD, cx))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -5,7 +5,7 @@ use super::lanes::wide;
 use super::pool::{self, Params, Side, Window};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
-use crate::gpu::Slot::{Input, Output};
+use crate::gpu::Slot::{self, Input, Output};
 use crate::tensor::{Shape, TensorType};
 
 wide!(FORWARD, "avg_pool2d.forward", "avg_pool2d/forward.wgsl", Params);
@@ -77,6 +77,10 @@ impl Op for AvgPool2d {
         Ok(Work::one(pool::launch(cx, &FORWARD, sizes, vec![Input(0), Output(0)], |p| self.set(p))))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let op = AvgPool2dGrad { pool: *self, shape: cx.ty(cx.inputs[0]).shape };
         Ok(vec![Some(cx.emit(op, &[cx.grad()])?)])
@@ -102,6 +106,10 @@ impl Op for AvgPool2dGrad {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let sizes = (&self.pool.window, &self.shape, &cx.inputs[0].shape, Side::Input);
         Ok(Work::one(pool::launch(cx, &GRAD, sizes, vec![Input(0), Output(0)], |p| self.pool.set(p))))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -7,7 +7,7 @@
 use super::dispatch::{self, Use};
 use super::{BatchNormEval, slope};
 use crate::Result;
-use crate::gpu::Slot::{Input, Output, Scratch};
+use crate::gpu::Slot::{self, Input, Output, Scratch};
 use crate::ops::{Activation, GradCx, LaunchCx, Op, Value, Work};
 use crate::tensor::TensorType;
 
@@ -97,6 +97,10 @@ impl Op for TrainingGrad {
         Ok(work)
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Input(0 | 1) | Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), "second derivatives are not offered")
     }
@@ -136,6 +140,10 @@ impl Op for FrozenAffineGrad {
         })
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Input(0 | 1))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), "second derivatives are not offered")
     }
@@ -169,6 +177,10 @@ impl Op for FrozenInputGrad {
         let slots = vec![Input(0), y, Input(1), Input(2), Output(0), masked];
         let of = Use { leak: self.leak, eps: Some(self.eps) };
         Ok(Work { launches: vec![dispatch::grad_x_frozen(cx, slots, of, self.residual)], scratch })
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Input(0) | Output(0))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

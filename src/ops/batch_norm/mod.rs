@@ -14,7 +14,7 @@ pub(super) mod params;
 pub use counted::BatchNormCounted;
 
 use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, Value, Work, shape_error};
-use crate::gpu::Slot::Input;
+use crate::gpu::Slot::{self, Input};
 use crate::tensor::{DType, TensorType};
 use crate::{Error, Result};
 
@@ -124,6 +124,10 @@ impl Op for BatchNorm {
         Ok(dispatch::training(cx, self.eps, self.momentum, self.unbiased, slope(self.activation)))
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         grad::training(cx, self.activation, self.residual)
     }
@@ -164,6 +168,10 @@ impl Op for BatchNormEval {
         let sources = [Input(0), Input(1), Input(2), Input(3), Input(4)];
         let of = dispatch::Use { leak: slope(self.activation), eps: Some(self.eps) };
         Ok(Work::one(dispatch::normalise(cx, sources, of)))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 crate::uniform! {
     /// Uniform of the kernel.
-    pub struct Params { n: u32, max_norm: f32, has_loss: u32, pad0: u32 }
+    pub struct Params { n: u32, max_norm: f32, has_loss: u32, growth: u32 }
 }
 
 static FORWARD: Kernel = Kernel {
@@ -42,16 +42,29 @@ pub static ENTRY: Entry = Entry {
             return Err(attrs.fail("max_norm", format!("must be 0 or positive, got {max_norm}")));
         }
         let inputs = vec![Layout::Plain; given.iter().flatten().count()];
-        Ok(Built { op: Arc::new(ClipGuard { max_norm }), inputs, outputs: vec![Layout::Plain; 2] })
+        Ok(Built {
+            op: Arc::new(ClipGuard { max_norm, ..Default::default() }),
+            inputs,
+            outputs: vec![Layout::Plain; 2],
+        })
     },
 };
 
 /// (sums (P), hyper (6), loss?) -> (control (8), norm). The loss, one float, only takes part in the test for finiteness.
-#[derive(Clone, Copy, Debug)]
+///
+/// With loss scaling, (sums, hyper, loss, scaling (2)) -> (control, norm, new scaling (2)): the gradients are those of the loss times
+/// scaling[0]. The clip factor, by which optimisers multiply gradients, takes the scale out again, and the norm is without it. Scaling is
+/// (scale, finite steps since it last changed).
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ClipGuard {
     /// Largest norm that is not clipped; 0 for no clipping.
     pub max_norm: f32,
+    /// Loss scaling: finite steps after which the scale is doubled. 0: the loss was not scaled.
+    pub growth: u32,
 }
+
+/// Elements of the state of loss scaling.
+pub const SCALING: usize = 2;
 
 impl Op for ClipGuard {
     fn name(&self) -> &'static str {
@@ -60,6 +73,16 @@ impl Op for ClipGuard {
 
     fn infer(&self, node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let wrong = |what: &str, expected: &str, got: String| Err(shape_error("clip_guard", node, what, expected, got));
+        let inputs = match inputs {
+            [others @ .., scaling] if self.growth > 0 && others.len() == 3 => {
+                if *scaling != TensorType::f32([SCALING]) {
+                    return wrong("scaling", "f32(2)", scaling.to_string());
+                }
+                others
+            }
+            _ if self.growth > 0 => return wrong("inputs", "sums, hyper, loss and scaling", inputs.len().to_string()),
+            _ => inputs,
+        };
         let (sums, hyper) = match inputs {
             [sums, hyper] => (sums, hyper),
             [_, _, loss] if *loss != TensorType::f32(&loss.shape) || loss.elements() != 1 => {
@@ -75,17 +98,25 @@ impl Op for ClipGuard {
             return wrong("hyper", "f32(6)", hyper.to_string());
         }
         let scalar: [usize; 0] = [];
-        Ok(vec![TensorType::f32([CONTROL]), TensorType::f32(scalar)])
+        let mut outputs = vec![TensorType::f32([CONTROL]), TensorType::f32(scalar)];
+        outputs.extend((self.growth > 0).then(|| TensorType::f32([SCALING])));
+        Ok(outputs)
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let n = cx.inputs[0].elements() as u32;
-        let has_loss = u32::from(cx.inputs.len() == 3);
-        let params = Params { n, max_norm: self.max_norm, has_loss, ..Default::default() };
+        let has_loss = u32::from(cx.inputs.len() >= 3);
+        let params = Params { n, max_norm: self.max_norm, has_loss, growth: self.growth, ..Default::default() };
         // The sums stand in for an absent loss.
         let loss = Slot::Input(if has_loss == 1 { 2 } else { 0 });
-        let slots = vec![Slot::Input(0), Slot::Input(1), loss, Slot::Output(0), Slot::Output(1)];
-        Ok(Work::one(Launch::new(&FORWARD, params, slots, [1, 1, 1]).costing(u64::from(n), cx.traffic())))
+        let (scaling, scratch) = match self.growth {
+            0 => ([Slot::Scratch(0), Slot::Scratch(1)], vec![16; 2]),
+            _ => ([Slot::Input(3), Slot::Output(2)], Vec::new()),
+        };
+        let slots =
+            vec![Slot::Input(0), Slot::Input(1), loss, scaling[0], Slot::Output(0), Slot::Output(1), scaling[1]];
+        let launch = Launch::new(&FORWARD, params, slots, [1, 1, 1]).costing(u64::from(n), cx.traffic());
+        Ok(Work { launches: vec![launch], scratch })
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -93,6 +93,10 @@ impl Op for Concat {
         Ok(work)
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let grad = cx.grad();
         let rank = cx.ty(grad).shape.rank();

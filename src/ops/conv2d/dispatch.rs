@@ -5,7 +5,7 @@
 use super::geometry::{Axis, Gather};
 use super::halves::halves;
 use super::params::{GatherParams, TurnParams};
-use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
+use crate::gpu::{Cooperative, DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
 use crate::ops::{Activation, LaunchCx};
 
 /// The ways to make a convolution. Not every way takes every shape; [`choose`] falls back to one that does.
@@ -21,6 +21,8 @@ pub enum Variant {
     Subgroup,
     /// 64 by 64 tiles through workgroup memory. Any shape; for real GPUs.
     Tiled,
+    /// Cooperative matrices. Output channels of a group in pairs; where they were asked for and the device makes them right.
+    Cooperative,
     /// Winograd's F(2x2, 3x3). Kernels of 3x3 at stride and dilation 1, without groups, channels in fours.
     Winograd2,
     /// Winograd's F(4x4, 3x3). The same shapes.
@@ -47,8 +49,61 @@ halves!(LANES, "conv2d.lanes", "gather_lanes.wgsl", &[], Needs::Nothing, Needs::
 halves!(DEPTHWISE, "conv2d.depthwise", "gather_depthwise.wgsl", &[], Needs::Nothing, Needs::F16);
 halves!(REGISTERS, "conv2d.registers", "gather_registers.wgsl", &[], Needs::Nothing, Needs::F16);
 halves!(SUBGROUP, "conv2d.subgroup", "gather_subgroup.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
-halves!(SUBGROUP_ANY, "conv2d.subgroup_any", "gather_subgroup_any.wgsl", &[], Needs::Subgroups, Needs::F16Subgroups);
-halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(
+    SUBGROUP_ANY,
+    "conv2d.subgroup_any",
+    "// uses: columns_single\n",
+    "gather_subgroup_any.wgsl",
+    &[],
+    Needs::Subgroups,
+    Needs::F16Subgroups
+);
+halves!(
+    SUBGROUP_PAIRS,
+    "conv2d.subgroup_pairs",
+    "// uses: columns_pairs\n",
+    "gather_subgroup_any.wgsl",
+    &[],
+    Needs::Subgroups,
+    Needs::F16Subgroups
+);
+halves!(TILED, "conv2d.tiled", "// uses: columns_single\n", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(
+    TILED_PAIRS,
+    "conv2d.tiled_pairs",
+    "// uses: columns_pairs\n",
+    "gather_tiled.wgsl",
+    &[],
+    Needs::Nothing,
+    Needs::F16
+);
+halves!(
+    COOPERATIVE_F32X8,
+    "conv2d.coop8_f32",
+    "// uses: coop8_f32, columns_pairs\n",
+    "gather_cooperative.wgsl",
+    &[&[("LANES", 8.0)]],
+    Needs::Cooperative,
+    Needs::F16Cooperative
+);
+halves!(
+    COOPERATIVE_F16X16,
+    "conv2d.coop16_f16",
+    "// uses: coop16_f16, columns_pairs\n",
+    "gather_cooperative.wgsl",
+    &[],
+    Needs::F16Cooperative,
+    Needs::F16Cooperative
+);
+halves!(
+    COOPERATIVE_F16X8,
+    "conv2d.coop8_f16",
+    "// uses: coop8_f16, columns_pairs\n",
+    "gather_cooperative.wgsl",
+    &[&[("LANES", 8.0)]],
+    Needs::F16Cooperative,
+    Needs::F16Cooperative
+);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
 /// The kernel for a shape on a device. `forced` wins where it takes the shape.
@@ -63,7 +118,9 @@ pub(super) fn choose(
     // The subgroup kernels count on a workgroup of eight being (part of) one subgroup.
     let subgroup = profile.subgroup_size >= 8;
     let depthwise = inputs == 1 && outputs == 1 && groups.is_multiple_of(4);
+    let cooperative = profile.cooperative.is_some() && outputs.is_multiple_of(2);
     match forced {
+        Some(Variant::Cooperative) if !cooperative => {}
         Some(Variant::Depthwise) if !depthwise => {}
         Some(Variant::Registers) if !in_fours => {}
         Some(Variant::Subgroup) if !subgroup => {}
@@ -76,6 +133,7 @@ pub(super) fn choose(
         _ if depthwise => Variant::Depthwise,
         // Narrow groups leave most of a tile empty.
         _ if groups > 1 && outputs < 16 => Variant::Lanes,
+        _ if cooperative => Variant::Cooperative,
         DeviceKind::Software if subgroup => Variant::Subgroup,
         DeviceKind::Software if in_fours => Variant::Registers,
         DeviceKind::Software => Variant::Lanes,
@@ -105,7 +163,8 @@ pub(crate) fn gather(
     let (code, slope) = fused.activation.code();
     // One run of memory for each kernel row: see gather_subgroup_any.wgsl.
     let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
-    let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2);
+    let pairs = outputs.is_multiple_of(2);
+    let fine = inputs.is_multiple_of(4) && pairs;
     let lanes = match variant {
         Variant::Lanes => lanes(g.output[3], cx.profile),
         Variant::Depthwise => lanes(g.output[3] / 4, cx.profile),
@@ -116,7 +175,18 @@ pub(crate) fn gather(
         Variant::Depthwise => (&DEPTHWISE, 8, (g.output[3] / 4).div_ceil(lanes)),
         Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
         Variant::Subgroup if fine => (&SUBGROUP, 16, outputs.div_ceil(16)),
+        Variant::Subgroup if pairs => (&SUBGROUP_PAIRS, 16, outputs.div_ceil(16)),
         Variant::Subgroup => (&SUBGROUP_ANY, 16, outputs.div_ceil(16)),
+        Variant::Cooperative => {
+            let form = cx.profile.cooperative.expect("chosen where there are some");
+            let kernel = match form {
+                Cooperative::F32x8 => &COOPERATIVE_F32X8,
+                Cooperative::F16x16 => &COOPERATIVE_F16X16,
+                Cooperative::F16x8 => &COOPERATIVE_F16X8,
+            };
+            (kernel, 2 * form.side(), outputs.div_ceil(2 * form.side()))
+        }
+        Variant::Tiled if pairs => (&TILED_PAIRS, 64, outputs.div_ceil(64)),
         Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
         Variant::Winograd2 | Variant::Winograd4 => unreachable!("never chosen for a single kernel"),
     };
@@ -133,6 +203,7 @@ pub(crate) fn gather(
     let overrides = match variant {
         Variant::Lanes => vec![("LANES", lanes as f64), ("GROUPED", f64::from(u8::from(g.groups > 1)))],
         Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
+        Variant::Cooperative => vec![("LANES", f64::from(cx.profile.subgroup_size))],
         _ => Vec::new(),
     };
     let rounds = match variant {

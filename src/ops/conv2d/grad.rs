@@ -110,6 +110,10 @@ impl Op for InputGrad {
         Ok(Work { launches: vec![turn, made], scratch })
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), SECOND)
     }
@@ -155,6 +159,10 @@ impl Op for WeightGrad {
         Ok(self.problem(cx.inputs).work(cx.profile, self.variant))
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0 | 1))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), SECOND)
     }
@@ -180,6 +188,10 @@ impl Op for BiasGrad {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let columns = cx.outputs[0].elements();
         Ok(sum_pixels(cx.inputs[0].elements() / columns, columns))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
@@ -209,6 +221,10 @@ impl Op for ActivationGrad {
         let params = ActivationParams { n, slope, ..Default::default() };
         let launch = Launch::new(&ACTIVATION_GRAD, params, slots, [n.div_ceil(256), 1, 1]);
         Ok(Work::one(launch.with(&[("CODE", f64::from(code))]).costing(3 * u64::from(n), cx.traffic())))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

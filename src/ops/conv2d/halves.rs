@@ -21,16 +21,20 @@ impl Halves {
     }
 }
 
-/// Declares [`Halves`]: name of the static, label, file in `shaders/conv2d`, override sets, what f32 and native f16 weights need.
+/// Declares [`Halves`]: name of the static, label, perhaps a line that brings in a piece more, file in `shaders/conv2d`, override sets, what
+/// f32 and native f16 weights need.
 macro_rules! halves {
     ($name:ident, $label:literal, $file:literal, $variants:expr, $needs:expr, $native:expr) => {
+        halves!($name, $label, "", $file, $variants, $needs, $native);
+    };
+    ($name:ident, $label:literal, $columns:literal, $file:literal, $variants:expr, $needs:expr, $native:expr) => {
         pub(super) static $name: $crate::ops::conv2d::halves::Halves = $crate::ops::conv2d::halves::Halves {
-    full: halves!(@form $label, "// uses: weight_f32\n", $file, $variants, $needs),
-    native: halves!(@form concat!($label, ".f16"), "// uses: weight_f16\n", $file, $variants, $native),
-    packed: halves!(@form concat!($label, ".packed"), "// uses: weight_packed\n", $file, $variants, $needs),
+    full: halves!(@form $label, concat!("// uses: weight_f32\n", $columns), $file, $variants, $needs),
+    native: halves!(@form concat!($label, ".f16"), concat!("// uses: weight_f16\n", $columns), $file, $variants, $native),
+    packed: halves!(@form concat!($label, ".packed"), concat!("// uses: weight_packed\n", $columns), $file, $variants, $needs),
         };
     };
-    (@form $label:expr, $uses:literal, $file:literal, $variants:expr, $needs:expr) => {
+    (@form $label:expr, $uses:expr, $file:literal, $variants:expr, $needs:expr) => {
         $crate::gpu::Kernel {
             label: $label,
             source: concat!($uses, include_str!(concat!("../../../shaders/conv2d/", $file))),

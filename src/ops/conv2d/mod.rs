@@ -46,9 +46,24 @@ pub(crate) const KERNELS: &[&Kernel] = &[
     &dispatch::SUBGROUP_ANY.full,
     &dispatch::SUBGROUP_ANY.native,
     &dispatch::SUBGROUP_ANY.packed,
+    &dispatch::SUBGROUP_PAIRS.full,
+    &dispatch::SUBGROUP_PAIRS.native,
+    &dispatch::SUBGROUP_PAIRS.packed,
     &dispatch::TILED.full,
     &dispatch::TILED.native,
     &dispatch::TILED.packed,
+    &dispatch::TILED_PAIRS.full,
+    &dispatch::TILED_PAIRS.native,
+    &dispatch::TILED_PAIRS.packed,
+    &dispatch::COOPERATIVE_F32X8.full,
+    &dispatch::COOPERATIVE_F32X8.native,
+    &dispatch::COOPERATIVE_F32X8.packed,
+    &dispatch::COOPERATIVE_F16X16.full,
+    &dispatch::COOPERATIVE_F16X16.native,
+    &dispatch::COOPERATIVE_F16X16.packed,
+    &dispatch::COOPERATIVE_F16X8.full,
+    &dispatch::COOPERATIVE_F16X8.native,
+    &dispatch::COOPERATIVE_F16X8.packed,
     &dispatch::TURN_WEIGHT,
     &weight::WEIGHT_LANES,
     &weight::WEIGHT_DEPTHWISE,
@@ -201,6 +216,10 @@ impl Op for Conv2d {
         rule.emit(cx)
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        is_picture(tensor, self.bias, self.residual)
+    }
+
     fn half_inputs(&self) -> &'static [usize] {
         &[1]
     }
@@ -240,6 +259,14 @@ pub(crate) fn absorbed(
         Epilogue::Residual if open && !residual => Some((bias, true, activation)),
         Epilogue::Activation(function) if open => Some((bias, residual, *function)),
         _ => None,
+    }
+}
+
+/// Whether a tensor of either convolution is x, the residual or y.
+pub(crate) fn is_picture(tensor: Slot, bias: bool, residual: bool) -> bool {
+    match tensor {
+        Slot::Input(i) => i == 0 || (residual && i == 2 + usize::from(bias)),
+        _ => true,
     }
 }
 

@@ -59,7 +59,9 @@ impl WeightSum {
         let (inputs, outputs) = (self.rows[3] / self.groups, self.columns[3] / self.groups);
         let taps = self.kernel[0] * self.kernel[1];
         let size = taps * inputs * self.columns[3];
-        let variant = choose(inputs, outputs, self.groups, profile, forced);
+        // Cooperative matrices make the gathering convolutions only.
+        let others = Profile { cooperative: None, ..profile.clone() };
+        let variant = choose(inputs, outputs, self.groups, &others, forced);
         let lanes = match variant {
             Variant::Lanes => lanes(self.columns[3], profile),
             Variant::Depthwise => lanes(self.columns[3] / 4, profile),
@@ -89,6 +91,7 @@ impl WeightSum {
                 let blocks = outputs.div_ceil(16);
                 (&WEIGHT_SUBGROUP_ANY, blocks, blocks * self.groups, self.row_tiles(16))
             }
+            Variant::Cooperative => unreachable!("there are none"),
             Variant::Tiled => {
                 let blocks = outputs.div_ceil(64);
                 (&WEIGHT_TILED, blocks, blocks * self.groups, self.row_tiles(64))

@@ -3,7 +3,7 @@
 //! (see `conv2d::geometry`), so nothing is scattered and nothing is multiplied by inserted zeros.
 
 use super::conv2d::{
-    Fused, Gather, KERNELS, Rule, Variant, Window, absorbed, check_epilogue, check_operands, fused, gather,
+    Fused, Gather, KERNELS, Rule, Variant, Window, absorbed, check_epilogue, check_operands, fused, gather, is_picture,
 };
 use super::fold_batch_norm::FoldBatchNorm;
 use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
@@ -158,6 +158,10 @@ impl Op for ConvTranspose2d {
             variant: self.variant,
         };
         rule.emit(cx)
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        is_picture(tensor, self.bias, self.residual)
     }
 
     fn half_inputs(&self) -> &'static [usize] {

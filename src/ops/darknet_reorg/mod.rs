@@ -64,6 +64,10 @@ impl Op for DarknetReorg {
         Ok(self.work(cx, &cx.inputs[0], false))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let op = ReorgBack { forward: *self, x: cx.ty(cx.inputs[0]) };
         Ok(vec![Some(cx.emit(op, &[cx.grad()])?)])
@@ -100,6 +104,10 @@ impl Op for ReorgBack {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(self.forward.work(cx, &self.x, true))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -5,6 +5,7 @@ use super::space_to_depth::SpaceToDepth;
 use super::strided::{self, Dim};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::TensorType;
 
 wide!(FORWARD, "depth_to_space.forward", "depth_to_space/forward.wgsl", strided::Params);
@@ -55,6 +56,10 @@ impl Op for DepthToSpace {
         let [n, h, w, c] = cx.inputs[0].shape.nhwc().expect("rank 4 was checked");
         let dims: [Dim<1>; 6] = [(n, [h * w * c]), (h, [w * c]), (r, [r]), (w, [c]), (r, [1]), (c / (r * r), [r * r])];
         Ok(strided::walk(&FORWARD, cx, 0, &dims))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -3,6 +3,7 @@
 
 use super::{Arg, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 use std::sync::Arc;
@@ -35,6 +36,10 @@ impl Op for Detach {
 
     fn launches(&self, _cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(Work::default())
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

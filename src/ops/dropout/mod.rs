@@ -88,6 +88,10 @@ impl Op for Dropout {
         Ok(Work::one(Launch::new(&FORWARD, params, slots, [n.div_ceil(256), 1, 1]).costing(cost.flops, cost.bytes)))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         Ok(vec![Some(cx.emit(*self, &[cx.grad(), cx.inputs[1]])?), None])
     }

@@ -8,7 +8,7 @@ use super::lanes::wide;
 use super::pool::{self, Params, Side};
 use super::{Built, Entry, GradCx, LaunchCx, Op, Value, Work};
 use crate::Result;
-use crate::gpu::Slot::{Input, Output};
+use crate::gpu::Slot::{self, Input, Output};
 use crate::tensor::TensorType;
 
 pub use super::pool::Window;
@@ -50,6 +50,10 @@ impl Op for MaxPool2d {
         Ok(Work::one(pool::launch(cx, &FORWARD, sizes, vec![Input(0), Output(0)], |_| ())))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let inputs = [cx.grad(), cx.inputs[0], cx.outputs[0]];
         Ok(vec![Some(cx.emit(MaxPool2dGrad(self.0), &inputs)?)])
@@ -76,6 +80,10 @@ impl Op for MaxPool2dGrad {
         let sizes = (window, &cx.inputs[1].shape, &cx.inputs[2].shape, side);
         let slots = vec![Input(0), Input(1), Input(2), Output(0)];
         Ok(Work::one(pool::launch(cx, kernel, sizes, slots, |_| ())))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

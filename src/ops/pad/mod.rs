@@ -4,6 +4,7 @@ mod border;
 
 use super::lanes::wide;
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, image_dim, shape_error, strided};
+use crate::gpu::Slot;
 use crate::tensor::{Shape, TensorType};
 use crate::{Error, Result};
 
@@ -120,6 +121,10 @@ impl Op for Pad {
         Ok(strided::window(&FORWARD, cx, &start, &vec![1; start.len()], value.to_bits()))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let shape = cx.ty(cx.inputs[0]).shape;
         let grad = match self.mode {
@@ -151,6 +156,10 @@ impl Op for PadGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(strided::window(&GRAD, cx, &self.start, &vec![1; self.start.len()], 0))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -4,6 +4,7 @@ use super::lanes::wide;
 use super::strided::{self, Dim};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::TensorType;
 use crate::tensor::layout::Layout;
 
@@ -59,6 +60,10 @@ impl Op for Permute {
         let strides = x.strides();
         let dims: Vec<Dim<1>> = self.order.iter().map(|&d| (x[d], [strides[d]])).collect();
         Ok(strided::walk(&FORWARD, cx, 0, &dims))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -2,6 +2,7 @@
 
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::layout::Layout;
 use crate::tensor::{Shape, TensorType};
 
@@ -54,6 +55,10 @@ impl Op for Reshape {
 
     fn launches(&self, _cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(Work::default())
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

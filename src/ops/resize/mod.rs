@@ -173,6 +173,10 @@ impl Op for Resize {
         Ok(self.work(&FORWARD, cx, &cx.inputs[0].shape, &cx.outputs[0].shape))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let op = ResizeGrad { forward: *self, shape: cx.ty(cx.inputs[0]).shape };
         Ok(vec![Some(cx.emit(op, &[cx.grad()])?)])
@@ -197,6 +201,10 @@ impl Op for ResizeGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(self.forward.work(&GRAD, cx, &self.shape, &cx.inputs[0].shape))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

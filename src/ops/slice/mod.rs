@@ -4,6 +4,7 @@
 use super::lanes::wide;
 use super::strided::{self, Dim};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, image_dim, shape_error};
+use crate::gpu::Slot;
 use crate::tensor::{Shape, TensorType};
 use crate::{Error, Result};
 
@@ -111,6 +112,10 @@ impl Op for Slice {
         Ok(strided::walk(&FORWARD, cx, base, &dims))
     }
 
+    fn stores_half(&self, _: Slot) -> bool {
+        true
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let start = self.start.iter().map(|&s| s as i64).collect();
         let op = SliceGrad { shape: cx.ty(cx.inputs[0]).shape, start, step: self.step.clone() };
@@ -137,6 +142,10 @@ impl Op for SliceGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(strided::window(&GRAD, cx, &self.start, &self.step, 0))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -5,6 +5,7 @@ use super::lanes::wide;
 use super::strided::{self, Dim};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::TensorType;
 
 wide!(FORWARD, "space_to_depth.forward", "space_to_depth/forward.wgsl", strided::Params);
@@ -56,6 +57,10 @@ impl Op for SpaceToDepth {
         let dims: [Dim<1>; 6] =
             [(n, [h * w * c]), (h / r, [r * w * c]), (w / r, [r * c]), (c, [1]), (r, [w * c]), (r, [c])];
         Ok(strided::walk(&FORWARD, cx, 0, &dims))
+    }
+
+    fn stores_half(&self, _: Slot) -> bool {
+        true
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
