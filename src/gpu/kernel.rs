@@ -83,12 +83,19 @@ pub enum Slot {
 }
 
 /// Estimated work, for pacing and for benchmarks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cost {
     /// Floating-point operations (a multiply-add is two).
     pub flops: u64,
     /// Bytes read and written at least once.
     pub bytes: u64,
+}
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { flops: self.flops + other.flops, bytes: self.bytes + other.bytes }
+    }
 }
 
 /// One dispatch of a kernel.
