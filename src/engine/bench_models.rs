@@ -1,6 +1,6 @@
 //! Times whole networks: start to first result, inference and training steps, and what of the device they use.
 
-use super::bench::{Ceilings, Times, profile, profile::Profile, warm_up};
+use super::bench::{Ceilings, Times, profile::Profile, warm_up};
 use super::network::{Network, Ready};
 use crate::gpu::Gpu;
 use crate::models::classifier::Classifier;
@@ -93,10 +93,7 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
     let (executable, inputs) = ready.parts();
-    let profile = match executable.time(&inputs)? {
-        Some(_) => Some(profile::measure(gpu, executable, &inputs, 1, ceilings)?),
-        None => None,
-    };
+    let profile = executable.time(&inputs)?.map(|nodes| Profile::of(&nodes, ceilings));
     let plan = executable.plan();
     Ok(ModelTime {
         case: case.clone(),
