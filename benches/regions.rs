@@ -52,7 +52,7 @@ fn report(
     let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..ROUNDS {
         for node in exec.time(inputs)?.into_iter().flatten() {
-            times.entry(format!("{:<28} {}", node.node, node.kernels.join(", "))).or_default().push(node.ms);
+            times.entry(format!("{:<28} {}", node.node, node.kernels().join(", "))).or_default().push(node.ms());
         }
     }
     for (node, mut ms) in times {

@@ -15,6 +15,7 @@ mod bce_jaccard;
 mod bce_with_logits;
 mod box_decode;
 mod box_encode;
+mod ceiling;
 mod clamp;
 mod clip_guard;
 mod concat;

@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use wgvision::gpu::{HalfForm, Kernel, Needs, PROBES, Variant, halve, immediate, join, specialise, takes_half};
-use wgvision::ops::REGISTRY;
+use wgvision::ops::{REGISTRY, ceiling};
 
 /// WebGPU's default limits that kernels can run into.
 const STORAGE_BUFFERS: usize = 8;
@@ -26,7 +26,8 @@ const INVOCATIONS: u32 = 256;
 /// Every kernel, once.
 fn kernels() -> Vec<&'static Kernel> {
     let mut seen = BTreeSet::new();
-    REGISTRY.iter().flat_map(|e| e.kernels).chain(PROBES).copied().filter(|k| seen.insert(k.label)).collect()
+    let listed = REGISTRY.iter().flat_map(|e| e.kernels).chain(PROBES).copied();
+    listed.chain(ceiling::KERNELS).filter(|k| seen.insert(k.label)).collect()
 }
 
 /// `unpack2x16float` belongs to every WebGPU device; naga counts it as a capability for the sake of older interfaces.

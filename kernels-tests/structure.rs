@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use wgvision::gpu::{HalfForm, PROBES};
-use wgvision::ops::REGISTRY;
+use wgvision::ops::{REGISTRY, ceiling};
 
 /// Layers from the ground up; a module may use those of its own layer's module and of lower layers only.
 const LAYERS: &[(&str, u8)] = &[
@@ -27,8 +27,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("main", 10),
 ];
 
-/// Folders of `src/ops` that hold what several rooms share, and are no op of their own.
-const SHARED: &[&str] = &["overlap_loss", "pointwise_loss"];
+/// Folders of `src/ops` that hold what several rooms share, or ops that measure a device and that no network uses.
+const SHARED: &[&str] = &["ceiling", "overlap_loss", "pointwise_loss"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -194,7 +194,7 @@ fn wgpu_is_named_in_its_layer_only() {
 /// Every file under `shaders/` is the text of a kernel or a piece that one of them brings in.
 #[test]
 fn no_shader_lies_unused() {
-    let all = REGISTRY.iter().flat_map(|e| e.kernels).chain(PROBES);
+    let all = REGISTRY.iter().flat_map(|e| e.kernels).chain(PROBES).copied().chain(ceiling::KERNELS);
     let kernels: BTreeSet<&str> = all.map(|k| k.source).collect();
     let pieces: BTreeMap<String, String> = files("shaders/lib", "wgsl")
         .iter()

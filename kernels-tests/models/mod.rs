@@ -7,6 +7,7 @@ mod bad_instances;
 mod darknet;
 mod detection;
 mod instances;
+mod measuring;
 mod plan;
 mod rcnn;
 mod training;

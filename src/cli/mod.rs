@@ -9,9 +9,12 @@ mod detect;
 mod eval;
 mod info;
 mod models;
+mod network;
 mod op;
+mod profile;
 mod segment;
 mod summary;
+mod table;
 mod train;
 
 use crate::Result;
@@ -79,6 +82,8 @@ enum Command {
     Op(op::OpArgs),
     /// Time kernels and whole networks.
     Bench(bench::BenchArgs),
+    /// Where the time of a network's inference or training step goes, by node and by kernel.
+    Profile(profile::ProfileArgs),
 }
 
 /// Runs the program.
@@ -107,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Anchors(args) => anchors::run(&args),
         Command::Op(args) => op::run(&args, device),
         Command::Bench(args) => bench::run(&args, device),
+        Command::Profile(args) => profile::run(&args, device),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

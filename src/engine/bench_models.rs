@@ -1,14 +1,16 @@
-//! Times whole networks: start to first result, inference and training steps, and where the time goes by node.
+//! Times whole networks: start to first result, inference and training steps, and what of the device they use.
 
-use super::train::{TrainSettings, training_graph};
-use super::train_segmentation::{add_loss, usual_loss};
-use crate::Result;
-use crate::gpu::{Gpu, NodeTime};
-use crate::graph::{Executable, Graph, Kind, Variables};
+use super::bench::{Ceilings, Times, profile::Profile, warm_up};
+use super::network::{Network, Ready};
+use crate::gpu::Gpu;
+use crate::models::classifier::Classifier;
+use crate::models::darknet::Darknet;
+use crate::models::instance::InstanceNet;
 use crate::models::unet::UNet;
-use crate::nn::{Net, initialise};
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{Data, Tensor};
+use crate::{Error, Result};
 use serde::Serialize;
+use std::path::Path;
 use std::time::Instant;
 
 /// What is timed.
@@ -17,7 +19,8 @@ pub struct ModelCase {
     /// What reports call it.
     pub name: String,
     /// The network.
-    pub unet: UNet,
+    #[serde(skip)]
+    pub network: Network,
     /// Pictures in a batch.
     pub batch: usize,
     /// Height and width.
@@ -26,95 +29,97 @@ pub struct ModelCase {
     pub train: bool,
 }
 
+impl ModelCase {
+    /// `inference` or `training step`.
+    pub fn pass(&self) -> &'static str {
+        if self.train { "training step" } else { "inference" }
+    }
+}
+
 /// How long it took.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelTime {
     /// What was timed.
     #[serde(flatten)]
     pub case: ModelCase,
-    /// Building, planning, compiling and the first run.
+    /// Building, planning, allocating, compiling and the first run, in milliseconds. Cold only if the caches of this program and of the driver are.
     pub first_ms: f64,
-    /// Median of the later runs, wall time with the read-back of one number.
-    pub median_ms: f64,
+    /// The later runs that count, in milliseconds of the host's clock, with all results read.
+    #[serde(flatten)]
+    pub wall: Times,
     /// Bytes of shared memory planned.
     pub planned_bytes: u64,
     /// Largest sum of live tensors.
     pub lower_bound_bytes: u64,
+    /// Parameters, states and constants.
+    pub resident_bytes: u64,
     /// Dispatches and copies in a run.
     pub commands: usize,
-    /// The slowest nodes, where the device has timestamps.
-    pub slowest: Vec<NodeTime>,
+    /// Where the time goes, where the device has a clock.
+    pub profile: Option<Profile>,
 }
 
-/// U-Nets of the sizes that the examples and the demo train.
-pub fn usual_cases() -> Vec<ModelCase> {
+/// Cases that are timed unless told otherwise, each as inference and as a training step.
+pub fn usual_cases() -> Result<Vec<ModelCase>> {
+    let yolo = include_str!("../../assets/models/yolo-fastest-1.1.cfg");
+    let yolo = Darknet::from_text(Path::new("yolo-fastest-1.1.cfg"), yolo)?;
+    let mask = InstanceNet::by_name("maskrcnn_resnet50_fpn", 90)?;
     let small = UNet { width: 16, batch_norm: true, ..Default::default() };
-    let case = |unet: &UNet, batch, size, train| {
-        let what = if train { "training step" } else { "inference" };
-        let name = format!("unet width {} depth {}, {what}, {batch} of {size}x{size}", unet.width, unet.depth);
-        ModelCase { name, unet: unet.clone(), batch, size: [size, size], train }
+    let networks = [
+        ("yolo-fastest-1.1", Network::Darknet(Box::new(yolo)), 320),
+        ("unet-16", Network::UNet(small), 256),
+        ("unet-64", Network::UNet(UNet::default()), 256),
+        ("resnet50", Network::Classifier(Classifier::resnet50(1000)), 224),
+        ("maskrcnn_resnet50_fpn", Network::Instances(Box::new(mask)), 320),
+    ];
+    let both = |(name, network, side): (&str, Network, usize)| {
+        let case = |train| ModelCase { name: name.into(), network: network.clone(), batch: 1, size: [side; 2], train };
+        [case(false), case(true)]
     };
-    vec![case(&small, 1, 256, false), case(&small, 8, 128, true), case(&UNet::default(), 1, 128, true)]
+    Ok(networks.into_iter().flat_map(both).collect())
 }
 
-/// Times one case over `runs` runs after the first.
-pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize) -> Result<ModelTime> {
+/// Times one case over `runs` runs after those that compile and warm up. Fails if a result is not finite: speed at wrong numbers is none.
+pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) -> Result<ModelTime> {
     let started = Instant::now();
-    let [h, w] = case.size;
-    let mut graph = Graph::new();
-    let images = graph.input("images", TensorType::f32([case.batch, h, w, case.unet.in_channels]))?;
-    let mut net = Net::new(&mut graph, case.train);
-    let logits = case.unet.build(&mut net, images)?;
-    let specs = net.specs;
-    let (graph, result) = if case.train {
-        let loss = add_loss(&mut graph, &usual_loss(case.unet.classes), logits)?;
-        let step = training_graph(graph, loss, &TrainSettings::default())?;
-        (step.graph, step.loss)
-    } else {
-        let (graph, outputs) = graph.fused(&[logits])?;
-        (graph, outputs[0])
-    };
-    let variables = Variables::new(gpu);
-    initialise(&variables, &specs, 1)?;
-    let mut executable = Executable::new(&graph, &[("result", result)], &variables)?;
-    let inputs = made_inputs(&graph);
-    let given: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    executable.run(&given)?.wait()?;
+    let mut ready = case.network.compile(gpu, case.train, case.batch, case.size)?;
+    run(&mut ready, case)?;
     let first_ms = started.elapsed().as_secs_f64() * 1e3;
+    warm_up(|| run(&mut ready, case))?;
     let mut times = Vec::with_capacity(runs);
-    for _ in 0..runs {
+    for _ in 0..runs.max(1) {
         let started = Instant::now();
-        executable.run(&given)?.wait()?;
+        run(&mut ready, case)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_by(f64::total_cmp);
-    let mut slowest = executable.time(&given)?.unwrap_or_default();
-    slowest.sort_by(|a, b| b.ms.total_cmp(&a.ms));
-    slowest.truncate(10);
-    let memory = &executable.plan().memory;
+    let (executable, inputs) = ready.parts();
+    let profile = executable.time(&inputs)?.map(|nodes| Profile::of(&nodes, ceilings));
+    let plan = executable.plan();
     Ok(ModelTime {
         case: case.clone(),
         first_ms,
-        median_ms: times.get(times.len() / 2).copied().unwrap_or(first_ms),
-        planned_bytes: memory.peak,
-        lower_bound_bytes: memory.lower_bound,
+        wall: Times::of(times),
+        planned_bytes: plan.memory.peak,
+        lower_bound_bytes: plan.memory.lower_bound,
+        resident_bytes: plan.resident,
         commands: executable.commands(),
-        slowest,
+        profile,
     })
 }
 
-/// A tensor for every input: a fixed pattern for floats, zeros for class indices, the first step's rates.
-fn made_inputs(graph: &Graph) -> Vec<(String, Tensor)> {
-    let inputs = graph.nodes().iter().filter(|n| matches!(n.kind, Kind::Input));
-    inputs
-        .map(|node| {
-            let ty = &node.outputs[0];
-            let tensor = match node.name.as_str() {
-                "hyper" => TrainSettings::default().hyper(1),
-                "images" => Tensor::f32(&ty.shape, (0..ty.elements()).map(|i| (i * 37 % 101) as f32 / 101.0).collect()),
-                _ => Tensor::zeros(ty),
-            };
-            (node.name.clone(), tensor)
-        })
-        .collect()
+/// One run, all of whose results are read and looked at.
+fn run(ready: &mut Ready, case: &ModelCase) -> Result<()> {
+    let (executable, inputs) = ready.parts();
+    let results = executable.run(&inputs)?.wait()?;
+    match results.iter().find(|(_, tensor)| !finite(tensor)) {
+        Some((name, _)) => Err(Error::Device(format!("{}, {}: {name} is not finite", case.name, case.pass()))),
+        None => Ok(()),
+    }
+}
+
+fn finite(tensor: &Tensor) -> bool {
+    match tensor.data() {
+        Data::F32(values) => values.iter().all(|v| v.is_finite()),
+        _ => true,
+    }
 }

@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod evaluate_detection;
 pub mod instance_model;
 pub mod model;
+pub mod network;
 pub mod parameters;
 pub mod segmenter;
 pub mod train;

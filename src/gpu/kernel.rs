@@ -87,7 +87,7 @@ pub enum Slot {
 }
 
 /// Estimated work, for pacing and for benchmarks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cost {
     /// Floating-point operations (a multiply-add is two).
     pub flops: u64,
@@ -126,6 +126,13 @@ impl Gang {
         debug_assert_eq!(kernel.params, P::FIELDS, "{}: uniform struct of another kernel", kernel.label);
         let params = bytemuck::bytes_of(&params).to_vec();
         Self { kernel, params, each, shared, in_place: Vec::new(), elements: 0, number: 0 }
+    }
+}
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { flops: self.flops + other.flops, bytes: self.bytes + other.bytes }
     }
 }
 

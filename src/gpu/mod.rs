@@ -21,10 +21,10 @@ pub use buffer::{Buffer, PendingRead, Region};
 pub use cooperative::{Cooperative, PROBES};
 pub use kernel::{Cost, Field, Gang, Kernel, Launch, Needs, Slot, Uniform, Variant};
 pub use pace::Pace;
-pub use program::{Command, Program, Report};
+pub use program::{Command, HostTime, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};
 pub use storage::{HalfForm, halve, takes_half};
-pub use timing::NodeTime;
+pub use timing::{COPY, LaunchTime, NodeTime};
 
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -113,6 +113,8 @@ struct Counters {
     dispatches: AtomicU64,
     read_backs: AtomicU64,
     waits: AtomicU64,
+    encoding_ns: AtomicU64,
+    submitting_ns: AtomicU64,
 }
 
 impl Gpu {

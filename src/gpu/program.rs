@@ -4,12 +4,12 @@
 //! larger than the budget or than the device's grid is split over ranges of workgroups.
 
 use super::parameters::{Given, Parameters};
-use super::timing::Stopwatch;
+use super::timing::{COPY, Stopwatch};
 use super::{Cost, Gpu, Launch, NodeTime, Pace, Region};
 use crate::Result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One thing the device does.
 #[derive(Clone, Debug)]
@@ -56,6 +56,22 @@ impl std::ops::Sub for Report {
             read_backs: self.read_backs - before.read_backs,
             waits: self.waits - before.waits,
         }
+    }
+}
+
+/// What the host spent on handing in work since the device was opened; the difference of two is that of what happened between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostTime {
+    /// Recording commands.
+    pub encoding: Duration,
+    /// Handing recorded commands to the driver. Drivers that run work on the thread that hands it in spend the work's time here.
+    pub submitting: Duration,
+}
+
+impl std::ops::Sub for HostTime {
+    type Output = Self;
+    fn sub(self, before: Self) -> Self {
+        Self { encoding: self.encoding - before.encoding, submitting: self.submitting - before.submitting }
     }
 }
 
@@ -142,27 +158,33 @@ impl Program {
 
     /// Submits the whole program. Returns at once; results are ordered before whatever is submitted later.
     pub fn submit(&self, pace: &Pace) -> Result<()> {
-        let budget = pace.budget_ms();
         let mut first = 0;
         while first < self.steps.len() {
-            let mut last = first;
-            let (mut expected, mut raw, mut nodes) = (0.0, 0.0, 0);
-            while last < self.steps.len() {
-                let step = &self.steps[last];
-                let next = expected + pace.estimate_ms(step.cost);
-                let new_node = last == first || step.node != self.steps[last - 1].node;
-                if last > first && (next > budget || (new_node && nodes >= pace.max_steps)) {
-                    break;
-                }
-                nodes += usize::from(new_node);
-                expected = next;
-                raw += pace.uncorrected_ms(step.cost);
-                last += 1;
-            }
+            let (last, raw) = self.cut(first, pace);
             self.submit_range(first..last, pace, raw);
             first = last;
         }
         self.gpu.check()
+    }
+
+    /// Where the submission that begins with step `first` ends, and its estimated time before correction.
+    fn cut(&self, first: usize, pace: &Pace) -> (usize, f64) {
+        let budget = pace.budget_ms();
+        let mut last = first;
+        let (mut expected, mut raw, mut nodes) = (0.0, 0.0, 0);
+        while last < self.steps.len() {
+            let step = &self.steps[last];
+            let next = expected + pace.estimate_ms(step.cost);
+            let new_node = last == first || step.node != self.steps[last - 1].node;
+            if last > first && (next > budget || (new_node && nodes >= pace.max_steps)) {
+                break;
+            }
+            nodes += usize::from(new_node);
+            expected = next;
+            raw += pace.uncorrected_ms(step.cost);
+            last += 1;
+        }
+        (last, raw)
     }
 
     /// Like [`Program::submit`], calling `after(node)` when all commands of a node have been submitted, so that a
@@ -180,35 +202,37 @@ impl Program {
         self.gpu.check()
     }
 
-    /// Runs once and measures every node. `None` where the device has no timestamps.
-    pub fn time(&self) -> Result<Option<Vec<NodeTime>>> {
+    /// Runs once, in the submissions of a run, and measures every step. `None` where the device has no timestamps.
+    pub fn time(&self, pace: &Pace) -> Result<Option<Vec<NodeTime>>> {
         let Some(watch) = Stopwatch::new(&self.gpu, self.steps.len()) else { return Ok(None) };
-        for (i, step) in self.steps.iter().enumerate() {
+        let mut first = 0;
+        while first < self.steps.len() {
+            let (last, _) = self.cut(first, pace);
             let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
-            if let Work::Copy { from, to } = &step.work {
-                record_copy(&mut encoder, from, to);
+            for (i, step) in self.steps.iter().enumerate().take(last).skip(first) {
+                if let Work::Copy { from, to } = &step.work {
+                    watch.mark_begin(&mut encoder, i);
+                    record_copy(&mut encoder, from, to);
+                    watch.mark_end(&mut encoder, i);
+                    continue;
+                }
+                let timestamp_writes = Some(watch.writes(i));
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+                step.record(&mut pass);
             }
-            // Copies are recorded before an empty pass, so that every step has its pair of stamps.
-            let timestamp_writes = Some(watch.writes(i));
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            step.record(&mut pass);
-            drop(pass);
             self.gpu.0.queue.submit([encoder.finish()]);
+            first = last;
         }
         let mut times: Vec<NodeTime> = Vec::new();
         let mut previous = None;
         for (step, ms) in self.steps.iter().zip(watch.read(&self.gpu)?) {
             if previous != Some(step.node) {
-                times.push(NodeTime { node: self.names[step.node].clone(), kernels: Vec::new(), ms: 0.0 });
+                times.push(NodeTime { node: self.names[step.node].clone(), launches: Vec::new() });
                 previous = Some(step.node);
             }
-            let time = times.last_mut().expect("pushed above");
-            time.ms += ms;
-            if let Work::Dispatch { label, .. } = step.work
-                && !time.kernels.contains(&label)
-            {
-                time.kernels.push(label);
-            }
+            let kernel = if let Work::Dispatch { label, .. } = step.work { label } else { COPY };
+            times.last_mut().expect("pushed above").add(kernel, ms, step.cost);
         }
         Ok(Some(times))
     }
@@ -225,6 +249,7 @@ impl Program {
 
     fn submit_range(&self, range: std::ops::Range<usize>, pace: &Pace, raw_ms: f64) {
         let inner = &self.gpu.0;
+        let began = Instant::now();
         let mut encoder = inner.device.create_command_encoder(&Default::default());
         let mut dispatches = 0;
         let mut at = range.start;
@@ -241,8 +266,12 @@ impl Program {
                 at += 1;
             }
         }
+        let commands = encoder.finish();
         let submitted = Instant::now();
-        inner.queue.submit([encoder.finish()]);
+        inner.queue.submit([commands]);
+        let nanoseconds = |time: Duration| time.as_nanos() as u64;
+        inner.counters.encoding_ns.fetch_add(nanoseconds(submitted - began), Ordering::Relaxed);
+        inner.counters.submitting_ns.fetch_add(nanoseconds(submitted.elapsed()), Ordering::Relaxed);
         inner.counters.submissions.fetch_add(1, Ordering::Relaxed);
         inner.counters.dispatches.fetch_add(dispatches, Ordering::Relaxed);
         if raw_ms > 0.0 {
@@ -280,6 +309,12 @@ impl Gpu {
             read_backs: get(&c.read_backs),
             waits: get(&c.waits),
         }
+    }
+
+    /// What the host has spent on handing in programs so far.
+    pub fn host_time(&self) -> HostTime {
+        let get = |v: &std::sync::atomic::AtomicU64| Duration::from_nanos(v.load(Ordering::Relaxed));
+        HostTime { encoding: get(&self.0.counters.encoding_ns), submitting: get(&self.0.counters.submitting_ns) }
     }
 }
 

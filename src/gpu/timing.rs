@@ -1,17 +1,53 @@
 //! Time per node by timestamp queries, where the device has them.
 
-use super::Gpu;
+use super::{Cost, Gpu};
 use crate::Result;
 
-/// How long the device spent on one step of a program.
+/// How long the device spent on one node of a program.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct NodeTime {
     /// The node's name.
     pub node: String,
-    /// Kernel labels it launched.
-    pub kernels: Vec<&'static str>,
+    /// What it launched, one entry for each kernel, in order.
+    pub launches: Vec<LaunchTime>,
+}
+
+/// How long the device spent on a node's launches of one kernel.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct LaunchTime {
+    /// The kernel's label, or [`COPY`].
+    pub kernel: &'static str,
     /// Time on the device.
     pub ms: f64,
+    /// What the op says it does.
+    #[serde(flatten)]
+    pub cost: Cost,
+}
+
+/// What copies are called among kernels.
+pub const COPY: &str = "copy";
+
+impl NodeTime {
+    /// Time on the device.
+    pub fn ms(&self) -> f64 {
+        self.launches.iter().map(|l| l.ms).sum()
+    }
+
+    /// Labels of its kernels.
+    pub fn kernels(&self) -> Vec<&'static str> {
+        self.launches.iter().map(|l| l.kernel).collect()
+    }
+
+    /// Counts one more launch, or a piece of one.
+    pub(super) fn add(&mut self, kernel: &'static str, ms: f64, cost: Cost) {
+        match self.launches.iter_mut().find(|l| l.kernel == kernel) {
+            Some(launch) => {
+                launch.ms += ms;
+                launch.cost = launch.cost + cost;
+            }
+            None => self.launches.push(LaunchTime { kernel, ms, cost }),
+        }
+    }
 }
 
 /// A pair of timestamps for each of `count` steps, in query sets small enough for every backend.
@@ -47,6 +83,18 @@ impl Stopwatch {
             beginning_of_pass_write_index: Some(at),
             end_of_pass_write_index: Some(at + 1),
         }
+    }
+
+    /// A pass that does nothing but mark where step `i` begins, for steps that are no passes themselves.
+    pub fn mark_begin(&self, encoder: &mut wgpu::CommandEncoder, i: usize) {
+        let writes = wgpu::ComputePassTimestampWrites { end_of_pass_write_index: None, ..self.writes(i) };
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) });
+    }
+
+    /// The same for its end.
+    pub fn mark_end(&self, encoder: &mut wgpu::CommandEncoder, i: usize) {
+        let writes = wgpu::ComputePassTimestampWrites { beginning_of_pass_write_index: None, ..self.writes(i) };
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) });
     }
 
     /// Milliseconds per step. Waits for the device.

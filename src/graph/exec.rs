@@ -176,7 +176,7 @@ impl Executable {
     /// Runs once and measures every node on the device. `None` where it has no timestamps.
     pub fn time(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Option<Vec<NodeTime>>> {
         self.upload(inputs)?;
-        self.main.time()
+        self.main.time(&self.pace)
     }
 
     /// The plan it runs.

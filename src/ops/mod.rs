@@ -36,6 +36,7 @@ pub mod bce_jaccard;
 pub mod bce_with_logits;
 pub mod box_decode;
 pub mod box_encode;
+pub mod ceiling;
 pub mod clamp;
 pub mod clip_guard;
 pub mod concat;

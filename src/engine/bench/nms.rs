@@ -1,6 +1,7 @@
 //! Times non-maximum suppression, sorting included, and the choice of the best scores, on numbers made by formula, so that other
 //! programs can be given the same (`tools/bench_nms.py` does). One pass is everything between handing in the work and holding the kept indices on the host.
 
+use super::Times;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::graph::{Executable, Graph, Variables};
@@ -127,7 +128,6 @@ fn time_op(
             times.push(ms);
         }
     }
-    times.sort_by(f64::total_cmp);
-    let (median_ms, best_ms) = (times[times.len() / 2], times[0]);
+    let Times { best_ms, median_ms } = Times::of(times);
     Ok(NmsLine { boxes, scene, kept, checksum, first_ms, median_ms, best_ms })
 }

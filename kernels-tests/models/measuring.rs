@@ -1,0 +1,145 @@
+//! `wgvision bench` and `wgvision profile`: what they print can be read by people and by programs, adds up, and covers every kind of network.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+use wgvision::engine::network::Network;
+use wgvision::gpu::Gpu;
+use wgvision::models::classifier::Classifier;
+use wgvision::models::darknet::{BuiltinArgs, builtin};
+use wgvision::models::instance::InstanceNet;
+use wgvision::models::unet::UNet;
+use wgvision::tensor::Data;
+
+fn wgvision(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wgvision")).args(arguments).output().expect("the program starts")
+}
+
+/// What it prints. Panics with its complaint if it fails.
+fn printed(arguments: &[&str]) -> String {
+    let output = wgvision(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).expect("written")).expect("JSON")
+}
+
+fn sum(rows: &Value, key: &str) -> f64 {
+    rows.as_array().expect("a list").iter().map(|row| row[key].as_f64().expect("a number")).sum()
+}
+
+#[test]
+fn a_profile_s_nodes_and_kernels_add_up_to_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("profile.json");
+    let unet = r#"{"width":4,"depth":2,"batch_norm":true}"#;
+    let base =
+        ["profile", "--arch", "unet", "--config", unet, "--size", "32", "--batch", "2", "--runs", "1", "--train"];
+    let text = printed(&[&base[..], &["--top", "3", "--json", file.to_str().unwrap()]].concat());
+    for wanted in [
+        "unet, training step of 2 x 32x32",
+        "ceilings measured now",
+        "of ceiling",
+        "conv2d.",
+        "launched by",
+        " more (--top 0 shows all)",
+    ] {
+        assert!(text.contains(wanted), "no '{wanted}' in:\n{text}");
+    }
+    let all = json(&file);
+    let total = all["total_ms"].as_f64().unwrap();
+    assert!(total > 0.0);
+    for rows in ["nodes", "kernels"] {
+        assert!((sum(&all[rows], "ms") - total).abs() < 1e-6 * total, "{rows}: {all}");
+        assert!((sum(&all[rows], "part") - 1.0).abs() < 1e-6);
+    }
+    for key in ["flops", "bytes"] {
+        assert!(sum(&all["nodes"], key) > 0.0);
+        assert_eq!(sum(&all["nodes"], key), sum(&all["kernels"], key), "{key}");
+    }
+    let times: Vec<f64> = all["nodes"].as_array().unwrap().iter().map(|n| n["ms"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted_by(|a, b| a >= b), "slowest first: {times:?}");
+}
+
+#[test]
+fn lines_of_layers_are_the_peers_and_name_what_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layers, file) = (folder.path().join("layers.json"), folder.path().join("out.json"));
+    let one = r#"[{"id":"small","op":"conv2d","n":1,"ci":8,"h":9,"co":16,"k":3,"s":1,"p":1,"d":1,"g":1}]"#;
+    std::fs::write(&layers, one).unwrap();
+    let [layers, file] = [&layers, &file].map(|p| p.to_str().unwrap());
+    let text = printed(&["bench", "kernels", "--layers", layers, "--runs", "1", "--batch", "3", "--json", file]);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    assert_eq!(lines.len(), 2);
+    for (line, pass) in lines.iter().zip(["forward", "train"]) {
+        assert_eq!(
+            (line["peer"].as_str(), line["layer"].as_str(), line["pass"].as_str()),
+            (Some("wgvision"), Some("small"), Some(pass))
+        );
+        let number = |key: &str| line[key].as_f64().unwrap_or_else(|| panic!("{key} in {line}"));
+        assert!(number("first_ms") > 0.0 && number("best_ms") > 0.0 && number("median_ms") >= number("best_ms"));
+        // Three pictures of 9 x 9 x 16 sums of 72 products, three times in training.
+        let flops = 2.0 * 3.0 * 81.0 * 16.0 * 72.0 * if pass == "train" { 3.0 } else { 1.0 };
+        assert!((number("gflops") * number("best_ms") * 1e6 / flops - 1.0).abs() < 1e-9, "{line}");
+        if Gpu::open().unwrap().facts().features.timestamps {
+            assert!(line["device"]["best_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{line}");
+            let kernels = line["kernels"].as_array().unwrap();
+            assert!(
+                !kernels.is_empty() && kernels.iter().all(|k| k.as_str().unwrap().starts_with("conv2d.")),
+                "{line}"
+            );
+        }
+    }
+    assert_eq!(json(Path::new(file)).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_cannot_be_measured_is_said_in_a_line() {
+    let complaint = |arguments: &[&str], code: i32, wanted: &str| {
+        let output = wgvision(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(wanted), "{arguments:?}: {text}");
+    };
+    complaint(&["profile"], 2, "--arch");
+    complaint(&["profile", "--arch", "yolo-none"], 1, "no architecture is named 'yolo-none'");
+    complaint(&["profile", "--arch", "unet", "--batch", "0"], 1, "--batch: at least one picture");
+    complaint(&["profile", "--arch", "fastrcnn_vgg16", "--train"], 1, "Fast R-CNN trains on regions of your own");
+    complaint(
+        &["bench", "models", "--only", "unet-65"],
+        1,
+        "no network is named 'unet-65'; there are: yolo-fastest-1.1",
+    );
+    complaint(&["bench", "kernels", "--only", "x"], 1, "no layer is named 'x'");
+}
+
+/// Every kind of network runs on made-up input, both ways, with results that are finite.
+#[test]
+fn networks_of_every_kind_run_on_made_up_pictures() {
+    let gpu = Gpu::open().unwrap();
+    let narrow = Classifier {
+        body: wgvision::models::backbone::ResNet { width: 4, ..Classifier::resnet50(7).body },
+        classes: 7,
+    };
+    let micro = BuiltinArgs { size: [64, 64], ..BuiltinArgs::published("yolo-micro").unwrap() };
+    let networks = [
+        (Network::UNet(UNet { width: 4, depth: 2, classes: 3, ..UNet::default() }), 32),
+        (Network::Classifier(narrow), 32),
+        (Network::Darknet(Box::new(builtin("yolo-micro", &micro).unwrap())), 64),
+        (Network::Instances(Box::new(InstanceNet::by_name("maskrcnn_micro", 3).unwrap())), 64),
+    ];
+    for (network, side) in networks {
+        for train in [false, true] {
+            let mut ready = network.compile(&gpu, train, 2, [side; 2]).unwrap();
+            let (executable, inputs) = ready.parts();
+            for (name, tensor) in executable.run(&inputs).unwrap().wait().unwrap() {
+                let Data::F32(values) = tensor.data() else { continue };
+                assert!(values.iter().all(|v| v.is_finite()), "{network:?}, training {train}: {name}");
+                let learns = name != "loss" && name != "norm" || values[0] > 0.0;
+                assert!(learns, "{network:?}: {name} is {}", values[0]);
+            }
+        }
+    }
+}
