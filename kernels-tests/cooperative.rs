@@ -23,7 +23,7 @@ fn cooperative_matrices_compute_convolutions_or_are_refused() {
         return;
     };
     assert!(gpu().profile().cooperative.is_none() || std::env::var_os("WGVISION_COOPERATIVE").is_some());
-    let mut rng = Rng::for_test("cooperative");
+    let (mut rng, mut taken) = (Rng::for_test("cooperative"), 0);
     for transposed in [false, true] {
         let mut cases = Case::boundary(transposed, &mut rng);
         cases.extend((0..24).map(|_| Case::random(transposed, &mut rng)));
@@ -32,6 +32,7 @@ fn cooperative_matrices_compute_convolutions_or_are_refused() {
             inputs.iter_mut().take(2).for_each(|t| *t = rounded(t));
             let arrays: Vec<Array> = inputs.iter().map(Array::from_tensor).collect();
             let tensors: Vec<&Tensor> = inputs.iter().collect();
+            taken += usize::from((inputs[1].shape()[3] / case.groups).is_multiple_of(2));
             let run = || {
                 let options = Planning { sentinels: true, ..Planning::default() };
                 run_op_checked(&device, case.op(), &tensors, &[], options).expect("runs")
@@ -43,4 +44,5 @@ fn cooperative_matrices_compute_convolutions_or_are_refused() {
             assert_eq!(made.outputs, run().outputs, "case {i} {case:?}: another run, other bits");
         }
     }
+    assert!(taken >= 20, "{taken} cases had channels in pairs");
 }

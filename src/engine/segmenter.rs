@@ -67,7 +67,7 @@ impl Segmenter {
         Ok(self)
     }
 
-    /// Keeps the weights in another precision; f32 unless told otherwise.
+    /// Keeps weights and activations in another precision; f32 unless told otherwise.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self.executables.clear();
