@@ -2,7 +2,7 @@
 
 use super::DeviceArgs;
 use crate::Result;
-use crate::gpu::{AdapterFacts, adapters};
+use crate::gpu::{AdapterFacts, FAMILIES, adapters};
 use clap::Args;
 
 #[derive(Args)]
@@ -17,8 +17,11 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let gpu = device.open()?;
     let used = gpu.facts().index;
     if args.json {
+        let variants: serde_json::Map<_, _> =
+            FAMILIES.iter().map(|f| (f.name.to_string(), f.variants.into())).collect();
         let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
-            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16 });
+            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16, "forced": gpu.profile().forced.to_string(),
+            "variants": variants });
         println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
         return Ok(());
     }
@@ -34,6 +37,10 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     }
     let half = if gpu.profile().f16 { "loaded as f16" } else { "unpacked from words" };
     println!("Half-precision weights, where asked for, are {half}.");
+    let forced = &gpu.profile().forced;
+    if !forced.is_empty() {
+        println!("Kernels are forced where shapes allow (WGVISION_VARIANT): {forced}.");
+    }
     println!("The engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
     Ok(())
 }

@@ -13,6 +13,7 @@ mod pipeline;
 mod program;
 mod shader;
 mod timing;
+mod variants;
 
 pub use adapter::{AdapterFacts, adapters};
 pub use buffer::{Buffer, PendingRead, Region};
@@ -21,6 +22,7 @@ pub use pace::Pace;
 pub use program::{Command, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};
 pub use timing::NodeTime;
+pub use variants::{FAMILIES, Family, Forced};
 
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -55,6 +57,8 @@ pub struct Profile {
     pub workgroup_memory: u32,
     /// Largest storage binding in bytes.
     pub max_binding: u64,
+    /// Variants that are not chosen but forced.
+    pub forced: Forced,
 }
 
 /// How the engine opens its device.
@@ -72,6 +76,8 @@ pub struct Options {
     /// Whether half-precision weights are loaded as f16 where the device has that type, or unpacked from words. `None`: `WGVISION_F16`
     /// (0 or 1), else by kind of device.
     pub f16: Option<bool>,
+    /// Variants of kernels that are forced where the shape allows, as [`Forced::parse`] reads them. `None`: `WGVISION_VARIANT`, else none.
+    pub variants: Option<String>,
 }
 
 /// An open device. Clones share it.
@@ -107,6 +113,8 @@ impl Gpu {
 
     /// Opens an adapter. Fails when none answers or none matches.
     pub fn open_with(options: &Options) -> Result<Self> {
+        let variants = options.variants.clone().or(std::env::var("WGVISION_VARIANT").ok());
+        let forced = Forced::parse(&variants.unwrap_or_default())?;
         let (adapter, facts) = adapter::choose(options.adapter.as_deref())?;
         let (device, queue) = adapter::request_device(&adapter, &facts)?;
         let faults = error::Faults::watch(&device);
@@ -128,6 +136,7 @@ impl Gpu {
             max_invocations: limits.max_compute_invocations_per_workgroup,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding: limits.max_storage_buffer_binding_size,
+            forced,
         };
         let checked = options.checked || env("WGVISION_CHECKED", "1");
         let on_disk = !(options.no_disk_cache || env("WGVISION_PIPELINE_CACHE", "0"));

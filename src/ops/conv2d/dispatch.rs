@@ -23,6 +23,27 @@ pub enum Variant {
     Tiled,
 }
 
+impl Variant {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Lanes, Self::Depthwise, Self::Registers, Self::Subgroup, Self::Tiled];
+
+    /// Its name in `WGVISION_VARIANT`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lanes => "lanes",
+            Self::Depthwise => "depthwise",
+            Self::Registers => "registers",
+            Self::Subgroup => "subgroup",
+            Self::Tiled => "tiled",
+        }
+    }
+
+    /// The variant of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.name() == name)
+    }
+}
+
 macro_rules! kernel {
     ($name:ident, $label:literal, $file:literal, $params:ty, $variants:expr) => {
         kernel!($name, $label, $file, $params, $variants, Needs::Nothing);
@@ -47,7 +68,7 @@ halves!(SUBGROUP_ANY, "conv2d.subgroup_any", "gather_subgroup_any.wgsl", &[], Ne
 halves!(TILED, "conv2d.tiled", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
 
-/// The kernel for a shape on a device. `forced` wins where it takes the shape.
+/// The kernel for a shape on a device: `forced`, else the one that `WGVISION_VARIANT` names, where they take the shape; else by the rule.
 pub(super) fn choose(
     inputs: usize,
     outputs: usize,
@@ -59,12 +80,15 @@ pub(super) fn choose(
     // The subgroup kernels count on a workgroup of eight being (part of) one subgroup.
     let subgroup = profile.subgroup_size >= 8;
     let depthwise = inputs == 1 && outputs == 1 && groups.is_multiple_of(4);
-    match forced {
-        Some(Variant::Depthwise) if !depthwise => {}
-        Some(Variant::Registers) if !in_fours => {}
-        Some(Variant::Subgroup) if !subgroup => {}
-        Some(variant) => return variant,
-        None => {}
+    let fits = |variant: &Variant| match variant {
+        Variant::Depthwise => depthwise,
+        Variant::Registers => in_fours,
+        Variant::Subgroup => subgroup,
+        Variant::Lanes | Variant::Tiled => true,
+    };
+    let named = profile.forced.of("conv").and_then(Variant::named);
+    if let Some(variant) = [forced, named].into_iter().flatten().find(fits) {
+        return variant;
     }
     match profile.kind {
         _ if depthwise => Variant::Depthwise,
@@ -174,8 +198,10 @@ pub(crate) fn turn_weight(
 /// Invocations of a workgroup whose lanes are channels: 8, 16 or 32, enough for all where that many are. Software devices with subgroups
 /// run a workgroup of eight as fast as a larger one, and then have one kernel to compile.
 pub(super) fn lanes(channels: usize, profile: &Profile) -> usize {
+    let usual = profile.kind == DeviceKind::Software && profile.subgroup_size >= 8;
+    let narrow = profile.forced.of("conv_width").map_or(usual, |width| width == "narrow");
     match channels {
-        _ if profile.kind == DeviceKind::Software && profile.subgroup_size >= 8 => 8,
+        _ if narrow => 8,
         17.. => 32,
         _ => channels.next_multiple_of(8),
     }
@@ -207,5 +233,18 @@ fn params(g: &Gather) -> GatherParams {
         delta: [tap_move(y), tap_move(x), slide(x), 0],
         pixels: g.phase_pixels() as u32,
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::FAMILIES;
+
+    #[test]
+    fn variants_have_the_names_that_can_be_forced() {
+        let conv = FAMILIES.iter().find(|f| f.name == "conv").expect("listed");
+        assert_eq!(Variant::ALL.map(Variant::name).as_slice(), conv.variants);
+        assert_eq!(Variant::named("tiled"), Some(Variant::Tiled));
     }
 }

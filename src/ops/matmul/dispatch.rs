@@ -88,7 +88,12 @@ impl Product {
     /// The launches on a device.
     pub fn work(&self, profile: &Profile, forced: Option<Variant>) -> Work {
         let by_kind = if profile.kind == DeviceKind::Software { Variant::Registers } else { Variant::Tiled };
-        match forced.unwrap_or(by_kind) {
+        let named = match profile.forced.of("matmul") {
+            Some("registers") => Some(Variant::Registers),
+            Some(_) => Some(Variant::Tiled),
+            None => None,
+        };
+        match forced.or(named).unwrap_or(by_kind) {
             Variant::Registers => self.registers(),
             Variant::Tiled => self.tiled(),
         }
