@@ -10,4 +10,5 @@ mod instances;
 mod plan;
 mod rcnn;
 mod training;
+mod tune;
 mod unet;

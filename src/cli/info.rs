@@ -21,7 +21,7 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
             FAMILIES.iter().map(|f| (f.name.to_string(), f.variants.into())).collect();
         let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
             "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16, "forced": gpu.profile().forced.to_string(),
-            "variants": variants });
+            "variants": variants, "tuned": gpu.profile().tuned.len() });
         println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
         return Ok(());
     }
@@ -40,6 +40,12 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let forced = &gpu.profile().forced;
     if !forced.is_empty() {
         println!("Kernels are forced where shapes allow (WGVISION_VARIANT): {forced}.");
+    }
+    match gpu.profile().tuned.len() {
+        0 => println!("Convolutions are chosen by rule; `wgvision tune` times them instead."),
+        n => println!(
+            "{n} convolutions are chosen by their times (`wgvision tune`); WGVISION_TUNED=0 keeps to the rule."
+        ),
     }
     println!("The engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
     Ok(())

@@ -9,10 +9,12 @@ mod detect;
 mod eval;
 mod info;
 mod models;
+mod network;
 mod op;
 mod segment;
 mod summary;
 mod train;
+mod tune;
 
 use crate::Result;
 use crate::data::classes::read_class_map;
@@ -79,6 +81,8 @@ enum Command {
     Op(op::OpArgs),
     /// Time kernels and whole networks.
     Bench(bench::BenchArgs),
+    /// Find out which kernels are fastest on this device, and keep it for later runs.
+    Tune(tune::TuneArgs),
 }
 
 /// Runs the program.
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Anchors(args) => anchors::run(&args),
         Command::Op(args) => op::run(&args, device),
         Command::Bench(args) => bench::run(&args, device),
+        Command::Tune(args) => tune::run(&args, device),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

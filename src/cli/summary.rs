@@ -1,44 +1,16 @@
 //! `wgvision summary`: the layer table and the memory plan.
 
-use super::{DeviceArgs, parse_size};
-use crate::data::resize::RcnnTransform;
-use crate::engine::train::{TrainSettings, training_graph};
-use crate::engine::train_detection::DetectionRun;
-use crate::engine::train_instances::{InstanceRun, usual_optimizer};
-use crate::engine::train_segmentation::{add_loss, usual_loss};
-use crate::engine::{DetectionModel, InstanceModel, SegmentationModel, detection_model, instance_model};
-use crate::graph::{Graph, Options, Plan, thousands};
-use crate::models::darknet::Darknet;
-use crate::models::instance::{self, IMAGES, InstanceNet, inputs};
-use crate::models::unet::UNet;
-use crate::nn::Net;
-use crate::ops::Value;
-use crate::tensor::TensorType;
-use crate::weights::TensorFile;
-use crate::{Error, Result};
+use super::DeviceArgs;
+use super::network::NetworkArgs;
+use crate::Result;
+use crate::graph::{Options, Plan, thousands};
 use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct SummaryArgs {
-    /// Architecture of `wgvision models`, or a Darknet .cfg file.
-    #[arg(long, value_name = "NAME|FILE", conflicts_with = "model")]
-    arch: Option<String>,
-    /// A trained model.
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// Classes of a built-in detector (default: as it was published).
-    #[arg(long, value_name = "N")]
-    classes: Option<usize>,
-    /// Configuration as a JSON object, or @FILE: all of unet's; what differs from the built-in one for R-CNN and RetinaNet.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    config: String,
-    /// Height and width of the pictures (default: the network's own; unet: 512; R-CNN and RetinaNet: 800).
-    #[arg(long, value_name = "HxW", value_parser = parse_size)]
-    size: Option<[usize; 2]>,
-    /// Pictures at a time.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    batch: usize,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Plan a training step instead of inference.
     #[arg(long)]
     train: bool,
@@ -48,43 +20,17 @@ pub struct SummaryArgs {
 }
 
 pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
-    let network = network(args)?;
-    let [h, w] = args.size.unwrap_or(network.size());
-    let mut graph = Graph::new();
-    let mut net = Net::new(&mut graph, args.train && !matches!(network, Network::Instances(_)));
-    let outputs = network.build(&mut net, args.batch, [h, w])?;
-    let parameters: u64 = net.specs.iter().filter(|s| !s.buffer).map(|s| s.ty.elements() as u64).sum();
-    print!("{}", graph.summary());
-    println!("{} parameters; stored values include the statistics of batch norms", thousands(parameters));
+    let built = args.network.build(args.train)?;
+    let [h, w] = built.size;
+    print!("{}", built.graph.summary());
+    println!("{} parameters; stored values include the statistics of batch norms", thousands(built.parameters));
     let gpu = device.open()?;
-    let (graph, outputs) = match (args.train, &network) {
-        (false, _) => graph.fused(&outputs)?,
-        (true, Network::UNet(unet)) => {
-            let loss = add_loss(&mut graph, &usual_loss(unet.classes), outputs[0])?;
-            let step = training_graph(graph, loss, &TrainSettings::default())?;
-            (step.graph, vec![step.loss, step.norm])
-        }
-        (true, Network::Instances(network)) => {
-            let names = (0..network.classes()).map(|i| format!("class {i}")).collect();
-            let model = InstanceModel::new((**network).clone(), names, RcnnTransform::default())?;
-            let settings = TrainSettings { optimizer: usual_optimizer(), ..TrainSettings::default() };
-            let run = InstanceRun { model, batch: args.batch, settings, start: Default::default() };
-            let step = run.step_graph([h, w], BOXES)?;
-            (step.graph, vec![step.loss, step.norm])
-        }
-        (true, Network::Darknet(darknet)) => {
-            let model = DetectionModel::new((**darknet).clone(), darknet.default_names())?;
-            let settings = TrainSettings::default();
-            let run = DetectionRun { model, batch: args.batch, settings, start: Default::default() };
-            let step = run.step_graph([h, w], BOXES)?;
-            (step.graph, vec![step.loss, step.norm])
-        }
-    };
+    let (graph, outputs) = if args.train { built.training()? } else { built.inference()? };
     let plan = Plan::new(&gpu, &graph, &outputs, Options::default())?;
     println!(
         "{} of {} pictures {h}x{w}: {} nodes run",
         if args.train { "training step" } else { "inference" },
-        args.batch,
+        args.network.batch,
         plan.len()
     );
     print!("{}", plan.describe());
@@ -92,77 +38,4 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
         crate::weights::write_atomically(path, graph.dot().as_bytes())?;
     }
     Ok(())
-}
-
-/// Room for true boxes in a training step that is only planned.
-const BOXES: usize = 64;
-/// Room for regions given to Fast R-CNN, as many as it was published with.
-const REGIONS: usize = 2000;
-/// Classes of torchvision's networks, as many as COCO has numbers.
-const COCO: usize = 90;
-
-/// What can be summed up.
-enum Network {
-    UNet(UNet),
-    Darknet(Box<Darknet>),
-    Instances(Box<InstanceNet>),
-}
-
-impl Network {
-    fn size(&self) -> [usize; 2] {
-        match self {
-            Self::UNet(_) => [512, 512],
-            Self::Instances(_) => [800, 800],
-            Self::Darknet(network) => network.size(),
-        }
-    }
-
-    /// Adds the network to a graph with `n` pictures of height and width `size`: what is to be read from it.
-    fn build(&self, net: &mut Net<'_>, n: usize, [h, w]: [usize; 2]) -> Result<Vec<Value>> {
-        let images = |graph: &mut Graph, c: usize| graph.input(IMAGES, TensorType::f32([n, h, w, c]));
-        match self {
-            Self::UNet(unet) => {
-                let images = images(net.graph, unet.in_channels)?;
-                Ok(vec![unet.build(net, images)?])
-            }
-            Self::Darknet(network) => {
-                let images = images(net.graph, network.channels())?;
-                let outputs = network.build_all(net, images)?;
-                let heads: Vec<Value> = outputs.heads.iter().map(|head| head.value).collect();
-                Ok(if heads.is_empty() { vec![outputs.last] } else { heads })
-            }
-            Self::Instances(network) => {
-                let pictures = inputs(net.graph, n, [h, w], network.takes_proposals().then_some(REGIONS))?;
-                let found = network.detect(net, &pictures)?;
-                Ok(found.detections.named().map(|(_, value)| value).into_iter().chain(found.masks).collect())
-            }
-        }
-    }
-}
-
-fn network(args: &SummaryArgs) -> Result<Network> {
-    if let Some(path) = &args.model {
-        let file = TensorFile::read(path)?;
-        return Ok(match file.metadata.get("architecture").map(String::as_str) {
-            Some(detection_model::ARCHITECTURE) => {
-                Network::Darknet(Box::new(DetectionModel::from_metadata(path, &file)?.network))
-            }
-            Some(instance_model::ARCHITECTURE) => {
-                Network::Instances(Box::new(InstanceModel::from_metadata(path, &file)?.network))
-            }
-            _ => Network::UNet(SegmentationModel::from_metadata(path, &file)?.unet),
-        });
-    }
-    match args.arch.as_deref() {
-        Some("unet") => {
-            let json = super::json_argument("--config", &args.config)?;
-            serde_json::from_value(json).map(Network::UNet).map_err(|e| Error::Usage(format!("--config: {e}")))
-        }
-        Some(name) if instance::named(name, 1).is_some() => {
-            let network = InstanceNet::by_name(name, args.classes.unwrap_or(COCO))?;
-            Ok(Network::Instances(Box::new(super::changed(&network, "--config", &args.config)?)))
-        }
-        Some(name) => super::darknet(name, args.classes, args.size).map(|d| Network::Darknet(Box::new(d))),
-        None => Err(Error::Usage("summary needs --arch NAME or --model FILE".into())),
-    }
 }

@@ -13,6 +13,7 @@ mod pipeline;
 mod program;
 mod shader;
 mod timing;
+mod tuned;
 mod variants;
 
 pub use adapter::{AdapterFacts, adapters};
@@ -22,6 +23,7 @@ pub use pace::Pace;
 pub use program::{Command, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};
 pub use timing::NodeTime;
+pub use tuned::Tuned;
 pub use variants::{FAMILIES, Family, Forced};
 
 use crate::{Error, Result};
@@ -59,6 +61,8 @@ pub struct Profile {
     pub max_binding: u64,
     /// Variants that are not chosen but forced.
     pub forced: Forced,
+    /// Variants that were timed; they come before any rule.
+    pub tuned: Arc<Tuned>,
 }
 
 /// How the engine opens its device.
@@ -78,6 +82,8 @@ pub struct Options {
     pub f16: Option<bool>,
     /// Variants of kernels that are forced where the shape allows, as [`Forced::parse`] reads them. `None`: `WGVISION_VARIANT`, else none.
     pub variants: Option<String>,
+    /// Whether choices that `wgvision tune` has kept are used. `None`: `WGVISION_TUNED` (0 or 1), else yes.
+    pub tuned: Option<bool>,
 }
 
 /// An open device. Clones share it.
@@ -124,6 +130,7 @@ impl Gpu {
         // Software devices pay for each element they load, and a word holds two.
         let usual_f16 = facts.kind != DeviceKind::Software;
         let wanted_f16 = options.f16.or(env_flag("WGVISION_F16")).unwrap_or(usual_f16);
+        let with_tuned = options.tuned.or(env_flag("WGVISION_TUNED")).unwrap_or(true);
         let profile = Profile {
             kind: facts.kind,
             f16: features.contains(wgpu::Features::SHADER_F16) && wanted_f16,
@@ -137,6 +144,7 @@ impl Gpu {
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding: limits.max_storage_buffer_binding_size,
             forced,
+            tuned: Arc::new(if with_tuned { Tuned::load(&facts) } else { Tuned::none(&facts) }),
         };
         let checked = options.checked || env("WGVISION_CHECKED", "1");
         let on_disk = !(options.no_disk_cache || env("WGVISION_PIPELINE_CACHE", "0"));

@@ -20,7 +20,7 @@ mod strided;
 
 pub use attrs::Attrs;
 pub use entry::{Arg, Attr, Built, Entry, image_dim};
-pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
+pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Ways, Work, shape_error};
 pub use reduction::Reduction;
 
 pub mod adam;

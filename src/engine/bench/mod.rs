@@ -11,6 +11,7 @@ pub use layers::{Layer, built_in_layers, read_layers};
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::graph::{Executable, Graph, Variables};
+use crate::ops::Value;
 use crate::ops::add::Add;
 use crate::ops::expand::Expand;
 use crate::ops::reduce_sum::ReduceSum;
@@ -79,7 +80,28 @@ fn time_pass(gpu: &Gpu, layer: &Layer, train: bool) -> Result<Line> {
     Ok(Line { peer: "wgvision", layer: layer.id.clone(), pass, first_ms, best_ms, gflops: flops / best_ms * 1e-6 })
 }
 
-type Named = (&'static str, crate::ops::Value);
+/// A graph with all of `layers`, with `train` also their gradients, and what is to be read from it.
+pub fn layers_graph(layers: &[Layer], train: bool) -> Result<(Graph, Vec<Value>)> {
+    let mut g = Graph::new();
+    let mut outputs = Vec::new();
+    for layer in layers {
+        let made = g.scope(&layer.id, |g| {
+            let x = g.parameter("x", TensorType::f32(layer.x_shape()))?;
+            let weight = g.parameter("weight", TensorType::f32(layer.weight_shape()))?;
+            let y = g.named_all("conv", layer.op(), &[x, weight])?[0];
+            if !train {
+                return Ok(vec![y]);
+            }
+            let grad = g.parameter("grad_y", g.ty(y))?;
+            let found = g.gradients_from(&[(y, grad)], &[x, weight])?;
+            Ok(found.into_iter().flatten().chain([y]).collect())
+        })?;
+        outputs.extend(made);
+    }
+    Ok((g, outputs))
+}
+
+type Named = (&'static str, Value);
 
 fn build(layer: &Layer, train: bool) -> Result<(Graph, Vec<Named>)> {
     let mut g = Graph::new();

@@ -1,14 +1,15 @@
 //! Gradients of both convolutions as graph nodes: with respect to the input (a gathering convolution with the weight's channels
 //! swapped), the weight, the bias, and through a fused activation. None of them has a gradient of its own.
 
-use super::dispatch::{Fused, Variant, gather, kernel, turn_weight};
+use super::dispatch::{Fused, Variant, gather, gather_ways, kernel, turn_weight, ways};
 use super::geometry::{Gather, Window};
 use super::params::ActivationParams;
 use super::weight::{WeightSum, sum_pixels};
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
-use crate::ops::{Activation, GradCx, LaunchCx, Op, Value, Work};
+use crate::ops::{Activation, GradCx, LaunchCx, Op, OpRef, Value, Ways, Work};
 use crate::tensor::{DType, Shape, TensorType};
+use std::sync::Arc;
 
 kernel!(
     ACTIVATION_GRAD,
@@ -104,6 +105,11 @@ impl Op for InputGrad {
         Ok(Work { launches: vec![turn, made], scratch })
     }
 
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let g = self.problem(&cx.inputs[0].shape, &cx.inputs[1].shape);
+        Some(gather_ways(&g, cx.profile, |variant| Arc::new(Self { variant: Some(variant), ..self.clone() })))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), SECOND)
     }
@@ -147,6 +153,13 @@ impl Op for WeightGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         Ok(self.problem(cx.inputs).work(cx.profile, self.variant))
+    }
+
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let sum = self.problem(cx.inputs);
+        let channels = [sum.rows[3] / sum.groups, sum.columns[3] / sum.groups, sum.groups];
+        let bind = |variant| Arc::new(Self { variant: Some(variant), ..self.clone() }) as OpRef;
+        Some(ways(sum.name(), channels, cx.profile, bind))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

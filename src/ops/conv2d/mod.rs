@@ -12,12 +12,14 @@ mod params;
 mod weight;
 
 pub use dispatch::Variant;
-pub(crate) use dispatch::{Fused, gather};
+pub(crate) use dispatch::{Fused, gather, gather_ways};
 pub(crate) use geometry::{Gather, Window};
 pub(crate) use grad::Rule;
 
 use super::fold_batch_norm::FoldBatchNorm;
-use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
+use super::{
+    Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Ways, Work, shape_error,
+};
 use crate::Result;
 use crate::gpu::{Kernel, Slot};
 use crate::tensor::layout::Layout;
@@ -45,6 +47,7 @@ pub(crate) const KERNELS: &[&Kernel] = &[
     &dispatch::TILED.native,
     &dispatch::TILED.packed,
     &dispatch::TURN_WEIGHT,
+    &dispatch::TURN_WEIGHT4,
     &weight::WEIGHT_LANES,
     &weight::WEIGHT_DEPTHWISE,
     &weight::WEIGHT_REGISTERS,
@@ -183,6 +186,11 @@ impl Op for Conv2d {
             variant: self.variant,
         };
         rule.emit(cx)
+    }
+
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let g = self.problem(cx.inputs, &cx.outputs[0].shape);
+        Some(gather_ways(&g, cx.profile, |variant| Arc::new(Self { variant: Some(variant), ..*self })))
     }
 
     fn half_inputs(&self) -> &'static [usize] {
