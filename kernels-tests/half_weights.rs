@@ -17,7 +17,7 @@ use wgvision::tensor::{Tensor, TensorType};
 fn other_form() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
     GPU.get_or_init(|| {
-        let options = gpu::Options { f16: Some(!gpu().profile().f16), ..Default::default() };
+        let options = gpu::Options { f16: Some(!gpu().profile().f16), tuned: Some(false), ..Default::default() };
         let other = Gpu::open_with(&options).expect("opened before");
         assert_eq!(other.profile().f16 != gpu().profile().f16, gpu().facts().features.f16);
         other

@@ -15,10 +15,12 @@ pub use pointwise::PointwiseSpec;
 pub use rng::Rng;
 
 use std::sync::OnceLock;
-use wgvision::gpu::Gpu;
+use wgvision::gpu::{Gpu, Options};
 
 /// The device all kernel tests share. Without an adapter every test fails here and says what to install.
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open().unwrap_or_else(|e| panic!("{e}")))
+    // What someone has tuned on this machine is left out unless asked for.
+    let tuned = Some(std::env::var("WGVISION_TUNED").is_ok_and(|v| v == "1"));
+    GPU.get_or_init(|| Gpu::open_with(&Options { tuned, ..Default::default() }).unwrap_or_else(|e| panic!("{e}")))
 }

@@ -11,4 +11,5 @@ mod measuring;
 mod plan;
 mod rcnn;
 mod training;
+mod tune;
 mod unet;

@@ -72,7 +72,7 @@ fn parameters_in_immediates_and_in_uniforms_give_the_same_bytes() {
     let unet = UNet { width: 4, depth: 2, batch_norm: true, ..Default::default() };
     let mut results = Vec::new();
     for wanted in [false, true] {
-        let options = wgvision::gpu::Options { immediates: Some(wanted), ..Default::default() };
+        let options = wgvision::gpu::Options { immediates: Some(wanted), tuned: Some(false), ..Default::default() };
         let own = Gpu::open_with(&options).unwrap();
         let can = own.facts().features.immediates;
         assert_eq!(own.immediate_bytes() > 0, wanted && can, "what was asked for is what is used");

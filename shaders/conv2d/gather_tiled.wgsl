@@ -2,10 +2,13 @@
 // y[n, o, co] = activation(sum over taps k and channels i of x[n, in(o, k), i] * w[k, i, co] + bias[co] + residual[n, o, co])
 //
 // An implicit matrix product for devices with fast workgroup memory: rows are the pixels of a phase, columns the output channels
-// of a group, and the sum runs over (tap, channel) in steps of 16. A workgroup of 256 makes 64 rows by 64 columns, each
-// invocation 4 by 4 of them; both factors pass through workgroup memory (8 KiB). The grid is
-// (ceil(pixels / 64), groups * blocks of 64 channels, phases); loads outside give zeros, stores are guarded. Joined with columns_single or columns_pairs.
+// of a group, and the sum runs over (tap, channel) in steps of SIDE / 4. A workgroup makes SIDE rows by SIDE columns, 64 or, where those would
+// leave a device idle, 32; each of its LANES = (SIDE / 4)^2 invocations makes 4 by 4 of them. Both factors pass through workgroup memory (8 KiB). The grid is
+// (ceil(pixels / SIDE), groups * blocks of SIDE channels, phases); loads outside give zeros, stores are guarded. Joined with columns_single or columns_pairs.
 // One f32 accumulator for each element, taps in order, channels innermost.
+
+override SIDE: u32 = 64u;
+override LANES: u32 = 256u;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<Weight1>;
@@ -29,32 +32,33 @@ fn store(m: u32, pixel: vec3<u32>, of_group: u32, column: u32, sums: vec4<f32>) 
     store_pair(first + co + 2u, max(here, 2u) - 2u, v.zw);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let g = group + params.origin.xyz;
     let of_group = g.y / params.blocks;
-    let first_column = g.y % params.blocks * 64u;
+    let step = SIDE / 4u;
+    let first_column = g.y % params.blocks * SIDE;
     let residue = vec2<u32>(g.z / params.phase.w, g.z % params.phase.w);
     let first = vec2<u32>(first_tap_y(residue.x), first_tap_x(residue.y));
     let taps = (max(params.kernel.xy, first) - first + params.step.zw - 1u) / params.step.zw;
     let depth = taps.x * taps.y * params.kernel.z;
 
-    // Loading: invocation `lane` fetches step lane % 16 of rows lane / 16 + 16 j, and column lane % 64 of steps lane / 64 + 4 j.
-    let m0 = g.x * 64u + lane / 16u;
+    // Loading, of a tile of 64: invocation `lane` fetches step lane % 16 of rows lane / 16 + 16 j, and column lane % 64 of steps lane / 64 + 4 j.
+    let row = lane / step;
+    let column = lane % step;
+    let m0 = g.x * SIDE + row;
     let load0 = output_pixel(m0, residue);
-    let load1 = output_pixel(m0 + 16u, residue);
-    let load2 = output_pixel(m0 + 32u, residue);
-    let load3 = output_pixel(m0 + 48u, residue);
-    let load_column = first_column + lane % 64u;
+    let load1 = output_pixel(m0 + step, residue);
+    let load2 = output_pixel(m0 + 2u * step, residue);
+    let load3 = output_pixel(m0 + 3u * step, residue);
+    let load_column = first_column + lane % SIDE;
 
-    let row = lane / 16u;
-    let column = lane % 16u;
     var sum0 = vec4<f32>();
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
-    for (var start = 0u; start < depth; start += 16u) {
-        let r = start + lane % 16u;
+    for (var start = 0u; start < depth; start += step) {
+        let r = start + column;
         let tap = r / params.kernel.z;
         let channel = of_group * params.kernel.z + r % params.kernel.z;
         let k = first + vec2<u32>(tap / max(taps.y, 1u), tap % max(taps.y, 1u)) * params.step.zw;
@@ -62,15 +66,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var j = 0u; j < 4u; j++) {
             let pixel = loads[j];
             let at = input_position(pixel, k);
-            let t = lane / 16u + 16u * j;
+            let t = row + step * j;
             var v = 0.0;
             if r < depth && pixel.x < params.input.x && is_input(at) {
                 v = x[((pixel.x * params.input.y + u32(at.x)) * params.input.z + u32(at.y)) * params.input.w + channel];
             }
-            tile_x[lane % 16u * 16u + t / 4u][t % 4u] = v;
+            tile_x[column * step + t / 4u][t % 4u] = v;
         }
         for (var j = 0u; j < 4u; j++) {
-            let s = lane / 64u + 4u * j;
+            let s = lane / SIDE + step / 4u * j;
             let wr = start + s;
             let wtap = wr / params.kernel.z;
             let wk = first + vec2<u32>(wtap / max(taps.y, 1u), wtap % max(taps.y, 1u)) * params.step.zw;
@@ -80,13 +84,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let own_weight = line * params.output.w + of_group * params.kernel.w + load_column;
                 v = weight1(w[own_weight >> WEIGHT_SHIFT], own_weight);
             }
-            let c = lane % 64u;
-            tile_w[s * 16u + c / 4u][c % 4u] = v;
+            let c = lane % SIDE;
+            tile_w[s * step + c / 4u][c % 4u] = v;
         }
         workgroupBarrier();
-        for (var s = 0u; s < 16u; s++) {
-            let a = tile_x[s * 16u + row];
-            let b = tile_w[s * 16u + column];
+        for (var s = 0u; s < step; s++) {
+            let a = tile_x[s * step + row];
+            let b = tile_w[s * step + column];
             sum0 += a.x * b;
             sum1 += a.y * b;
             sum2 += a.z * b;
@@ -94,7 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    let m = g.x * 64u + 4u * row;
+    let m = g.x * SIDE + 4u * row;
     let c = first_column + 4u * column;
     store(m, output_pixel(m, residue), of_group, c, sum0);
     store(m + 1u, output_pixel(m + 1u, residue), of_group, c, sum1);

@@ -27,10 +27,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let column_step = u32(params.columns_x.x) * width;
     let last_row = min((g.z + 1u) * params.anchors.w, params.anchors.x * params.anchors.y);
     var sum = vec4<f32>();
+    // Picture and row of the anchors are counted on: a division costs a software device as much as a step of the sum.
+    var next_n = g.z * params.anchors.w / params.anchors.y;
+    var next_y = g.z * params.anchors.w % params.anchors.y;
     for (var r = g.z * params.anchors.w; r < last_row; r++) {
-        let n = r / params.anchors.y;
-        let at_rows = position(params.rows_y, r % params.anchors.y, k.x);
-        let at_columns = position(params.columns_y, r % params.anchors.y, k.x);
+        let n = next_n;
+        let at_rows = position(params.rows_y, next_y, k.x);
+        let at_columns = position(params.columns_y, next_y, k.x);
+        next_y++;
+        if next_y == params.anchors.y {
+            next_y = 0u;
+            next_n++;
+        }
         if !within(at_rows, params.rows.y) || !within(at_columns, params.columns.y) {
             continue;
         }

@@ -13,7 +13,7 @@ struct Params {
     phase: vec4<u32>,   // pixel rows and columns of a phase, up in y and x
     step: vec4<u32>,    // down in y and x, kstep in y and x
     base: vec4<i32>,    // base in y and x, tap in y and x
-    delta: vec4<i32>,   // delta in y and x, how far a tap moves the input of a pixel towards its neighbour's (0: not by one), 0
+    delta: vec4<i32>,   // delta in y and x, how far a tap moves the input of a pixel towards its neighbour's (0: not by one), blocks a workgroup makes
     slope: f32,         // of the activation
     has_bias: u32,
     has_residual: u32,

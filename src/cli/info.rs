@@ -2,7 +2,7 @@
 
 use super::DeviceArgs;
 use crate::Result;
-use crate::gpu::{AdapterFacts, adapters};
+use crate::gpu::{AdapterFacts, FAMILIES, adapters};
 use clap::Args;
 
 #[derive(Args)]
@@ -17,8 +17,11 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let gpu = device.open()?;
     let used = gpu.facts().index;
     if args.json {
+        let variants: serde_json::Map<_, _> =
+            FAMILIES.iter().map(|f| (f.name.to_string(), f.variants.into())).collect();
         let value = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "adapters": all, "used": used,
-            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16, "cooperative": gpu.cooperative() });
+            "checked": gpu.checked(), "immediate_bytes": gpu.immediate_bytes(), "loads_f16": gpu.profile().f16, "cooperative": gpu.cooperative(),
+            "forced": gpu.profile().forced.to_string(), "variants": variants, "tuned": gpu.profile().tuned.len() });
         println!("{}", serde_json::to_string_pretty(&value).expect("plain data"));
         return Ok(());
     }
@@ -35,6 +38,16 @@ pub fn run(args: &InfoArgs, device: &DeviceArgs) -> Result<()> {
     let half = if gpu.profile().f16 { "of the device's type f16" } else { "packed into words" };
     println!("Tensors in half precision, where asked for, are {half}.");
     println!("Cooperative matrices: {}.", gpu.cooperative());
+    let forced = &gpu.profile().forced;
+    if !forced.is_empty() {
+        println!("Kernels are forced where shapes allow (WGVISION_VARIANT): {forced}.");
+    }
+    match gpu.profile().tuned.len() {
+        0 => println!("Convolutions are chosen by rule; `wgvision tune` times them instead."),
+        n => println!(
+            "{n} convolutions are chosen by their times (`wgvision tune`); WGVISION_TUNED=0 keeps to the rule."
+        ),
+    }
     println!("The engine uses adapter {used}. Choose another with --adapter NAME|INDEX or WGVISION_ADAPTER.");
     Ok(())
 }

@@ -16,6 +16,7 @@ mod segment;
 mod summary;
 mod table;
 mod train;
+mod tune;
 
 use crate::Result;
 use crate::data::classes::read_class_map;
@@ -84,6 +85,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Where the time of a network's inference or training step goes, by node and by kernel.
     Profile(profile::ProfileArgs),
+    /// Find out which kernels are fastest on this device, and keep it for later runs.
+    Tune(tune::TuneArgs),
 }
 
 /// Runs the program.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Op(args) => op::run(&args, device),
         Command::Bench(args) => bench::run(&args, device),
         Command::Profile(args) => profile::run(&args, device),
+        Command::Tune(args) => tune::run(&args, device),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

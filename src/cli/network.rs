@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct NetworkArgs {
     /// Architecture of `wgvision models`, resnet50 (the classifier), or a Darknet .cfg file.
-    #[arg(long, value_name = "NAME|FILE", conflicts_with = "model", required_unless_present = "model")]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "model")]
     arch: Option<String>,
     /// A trained model.
     #[arg(long, value_name = "FILE")]
@@ -52,6 +52,11 @@ impl NetworkArgs {
         };
         let size = self.size.unwrap_or(network.size());
         Ok((network, size))
+    }
+
+    /// Whether one is named at all.
+    pub fn is_named(&self) -> bool {
+        self.arch.is_some() || self.model.is_some()
     }
 
     /// What to call it.

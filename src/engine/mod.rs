@@ -18,6 +18,7 @@ pub mod train;
 pub mod train_detection;
 pub mod train_instances;
 pub mod train_segmentation;
+pub mod tune;
 
 pub use detection_model::DetectionModel;
 pub use detector::{Detector, Found};

@@ -15,6 +15,8 @@ mod program;
 mod shader;
 mod storage;
 mod timing;
+mod tuned;
+mod variants;
 
 pub use adapter::{AdapterFacts, adapters};
 pub use buffer::{Buffer, PendingRead, Region};
@@ -25,6 +27,8 @@ pub use program::{Command, HostTime, Program, Report};
 pub use shader::{immediate, join, library_piece, specialise};
 pub use storage::{HalfForm, halve, takes_half};
 pub use timing::{COPY, LaunchTime, NodeTime};
+pub use tuned::Tuned;
+pub use variants::{FAMILIES, Family, Forced};
 
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -61,6 +65,10 @@ pub struct Profile {
     pub workgroup_memory: u32,
     /// Largest storage binding in bytes.
     pub max_binding: u64,
+    /// Variants that are not chosen but forced.
+    pub forced: Forced,
+    /// Variants that were timed; they come before any rule.
+    pub tuned: Arc<Tuned>,
 }
 
 impl Profile {
@@ -87,6 +95,10 @@ pub struct Options {
     pub f16: Option<bool>,
     /// Whether convolutions may use cooperative matrices, an experiment of wgpu's. `None`: `WGVISION_COOPERATIVE` (0 or 1), else not.
     pub cooperative: Option<bool>,
+    /// Variants of kernels that are forced where the shape allows, as [`Forced::parse`] reads them. `None`: `WGVISION_VARIANT`, else none.
+    pub variants: Option<String>,
+    /// Whether choices that `wgvision tune` has kept are used. `None`: `WGVISION_TUNED` (0 or 1), else yes.
+    pub tuned: Option<bool>,
 }
 
 /// An open device. Clones share it.
@@ -125,6 +137,8 @@ impl Gpu {
 
     /// Opens an adapter. Fails when none answers or none matches.
     pub fn open_with(options: &Options) -> Result<Self> {
+        let variants = options.variants.clone().or(std::env::var("WGVISION_VARIANT").ok());
+        let forced = Forced::parse(&variants.unwrap_or_default())?;
         let (adapter, facts) = adapter::choose(options.adapter.as_deref())?;
         let wants_cooperative = options.cooperative.or(env_flag("WGVISION_COOPERATIVE")).unwrap_or(false);
         let asks = wants_cooperative && !facts.cooperative.is_empty();
@@ -136,6 +150,7 @@ impl Gpu {
         // Software devices pay for each element they load, and a word holds two.
         let usual_f16 = facts.kind != DeviceKind::Software;
         let wanted_f16 = options.f16.or(env_flag("WGVISION_F16")).unwrap_or(usual_f16);
+        let with_tuned = options.tuned.or(env_flag("WGVISION_TUNED")).unwrap_or(true);
         let profile = Profile {
             kind: facts.kind,
             f16: features.contains(wgpu::Features::SHADER_F16) && wanted_f16,
@@ -149,6 +164,8 @@ impl Gpu {
             max_invocations: limits.max_compute_invocations_per_workgroup,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding: limits.max_storage_buffer_binding_size,
+            forced,
+            tuned: Arc::new(if with_tuned { Tuned::load(&facts) } else { Tuned::none(&facts) }),
         };
         let checked = options.checked || env("WGVISION_CHECKED", "1");
         let on_disk = !(options.no_disk_cache || env("WGVISION_PIPELINE_CACHE", "0"));

@@ -90,7 +90,7 @@ impl Store {
 }
 
 /// `WGVISION_CACHE`, else the platform's cache folder.
-fn cache_folder() -> Option<PathBuf> {
+pub(super) fn cache_folder() -> Option<PathBuf> {
     let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     env("WGVISION_CACHE").or_else(|| {
         env("XDG_CACHE_HOME")

@@ -21,7 +21,7 @@ mod strided;
 
 pub use attrs::Attrs;
 pub use entry::{Arg, Attr, Built, Entry, image_dim};
-pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Prepared, Value, Work, shape_error};
+pub use op::{Activation, Emit, Epilogue, GradCx, LaunchCx, Op, OpRef, Prepared, Value, Ways, Work, shape_error};
 pub use reduction::Reduction;
 pub use stored::{Stored, refused};
 

@@ -82,6 +82,11 @@ pub trait Op: Debug + Send + Sync {
         None
     }
 
+    /// The ways to do this work between which timing may choose. `None`: there is one.
+    fn ways(&self, _cx: &LaunchCx<'_>) -> Option<Ways> {
+        None
+    }
+
     /// What this op is to the one before it, if that one can absorb it.
     fn as_epilogue(&self, _inputs: &[TensorType]) -> Option<Epilogue> {
         None
@@ -142,6 +147,17 @@ impl Activation {
             Self::Sigmoid => (4, 0.0),
         }
     }
+}
+
+/// Ways to do the work of an op: see [`Op::ways`].
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// What the work is, whoever does it: the name under which `Profile::tuned` has the choice.
+    pub problem: String,
+    /// The way that the rule takes.
+    pub usual: &'static str,
+    /// Every way that takes the shape: its name, and the op bound to it.
+    pub ways: Vec<(&'static str, OpRef)>,
 }
 
 /// What [`Op::launches`] may look at.

@@ -16,6 +16,7 @@ pub use stats::{Times, warm_up};
 use crate::Result;
 use crate::gpu::{Cost, Gpu, NodeTime};
 use crate::graph::{Executable, Graph, Precision, Variables};
+use crate::ops::Value;
 use crate::ops::add::Add;
 use crate::ops::expand::Expand;
 use crate::ops::reduce_sum::ReduceSum;
@@ -132,7 +133,28 @@ fn chosen(nodes: &[NodeTime]) -> (Vec<&'static str>, u64) {
     (labels, nodes.iter().flat_map(|n| &n.launches).map(|l| l.cost.bytes).sum())
 }
 
-type Named = (&'static str, crate::ops::Value);
+/// A graph with all of `layers`, with `train` also their gradients, and what is to be read from it.
+pub fn layers_graph(layers: &[Layer], train: bool) -> Result<(Graph, Vec<Value>)> {
+    let mut g = Graph::new();
+    let mut outputs = Vec::new();
+    for layer in layers {
+        let made = g.scope(&layer.id, |g| {
+            let x = g.parameter("x", TensorType::f32(layer.x_shape()))?;
+            let weight = g.parameter("weight", TensorType::f32(layer.weight_shape()))?;
+            let y = g.named_all(TIMED, layer.op(false), &[x, weight])?[0];
+            if !train {
+                return Ok(vec![y]);
+            }
+            let grad = g.parameter("grad_y", g.ty(y))?;
+            let found = g.gradients_from(&[(y, grad)], &[x, weight])?;
+            Ok(found.into_iter().flatten().chain([y]).collect())
+        })?;
+        outputs.extend(made);
+    }
+    Ok((g, outputs))
+}
+
+type Named = (&'static str, Value);
 
 fn build(layer: &Layer, train: bool) -> Result<(Graph, Vec<Named>)> {
     let mut g = Graph::new();

@@ -6,7 +6,7 @@ use super::geometry::{Axis, Gather};
 use super::halves::halves;
 use super::params::{GatherParams, TurnParams};
 use crate::gpu::{Cooperative, DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
-use crate::ops::{Activation, LaunchCx};
+use crate::ops::{Activation, LaunchCx, OpRef, Ways};
 
 /// The ways to make a convolution. Not every way takes every shape; [`choose`] falls back to one that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Variant {
     Registers,
     /// Sixteen pixels by sixteen channels, activations handed round a subgroup. Any shape; for software devices.
     Subgroup,
-    /// 64 by 64 tiles through workgroup memory. Any shape; for real GPUs.
+    /// 64 by 64 or 32 by 32 tiles through workgroup memory. Any shape; for real GPUs.
     Tiled,
     /// Cooperative matrices. Output channels of a group in pairs; where they were asked for and the device makes them right.
     Cooperative,
@@ -27,6 +27,39 @@ pub enum Variant {
     Winograd2,
     /// Winograd's F(4x4, 3x3). The same shapes.
     Winograd4,
+}
+
+impl Variant {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Lanes,
+        Self::Depthwise,
+        Self::Registers,
+        Self::Subgroup,
+        Self::Tiled,
+        Self::Cooperative,
+        Self::Winograd2,
+        Self::Winograd4,
+    ];
+
+    /// Its name in `WGVISION_VARIANT`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lanes => "lanes",
+            Self::Depthwise => "depthwise",
+            Self::Registers => "registers",
+            Self::Subgroup => "subgroup",
+            Self::Tiled => "tiled",
+            Self::Cooperative => "cooperative",
+            Self::Winograd2 => "winograd2",
+            Self::Winograd4 => "winograd4",
+        }
+    }
+
+    /// The variant of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.name() == name)
+    }
 }
 
 macro_rules! kernel {
@@ -67,13 +100,21 @@ halves!(
     Needs::Subgroups,
     Needs::F16Subgroups
 );
-halves!(TILED, "conv2d.tiled", "// uses: columns_single\n", "gather_tiled.wgsl", &[], Needs::Nothing, Needs::F16);
+halves!(
+    TILED,
+    "conv2d.tiled",
+    "// uses: columns_single\n",
+    "gather_tiled.wgsl",
+    &[SMALL_TILE],
+    Needs::Nothing,
+    Needs::F16
+);
 halves!(
     TILED_PAIRS,
     "conv2d.tiled_pairs",
     "// uses: columns_pairs\n",
     "gather_tiled.wgsl",
-    &[],
+    &[SMALL_TILE],
     Needs::Nothing,
     Needs::F16
 );
@@ -105,6 +146,7 @@ halves!(
     Needs::F16Cooperative
 );
 kernel!(TURN_WEIGHT, "conv2d.turn_weight", "turn_weight.wgsl", TurnParams, &[&[("GROUPED", 0.0)]]);
+kernel!(TURN_WEIGHT4, "conv2d.turn_weight4", "turn_weight4.wgsl", TurnParams, &[]);
 
 /// The kernel for a shape on a device. `forced` wins where it takes the shape.
 pub(super) fn choose(
@@ -119,15 +161,17 @@ pub(super) fn choose(
     let subgroup = profile.subgroup_size >= 8;
     let depthwise = inputs == 1 && outputs == 1 && groups.is_multiple_of(4);
     let cooperative = profile.cooperative.is_some() && outputs.is_multiple_of(2);
-    match forced {
-        Some(Variant::Cooperative) if !cooperative => {}
-        Some(Variant::Depthwise) if !depthwise => {}
-        Some(Variant::Registers) if !in_fours => {}
-        Some(Variant::Subgroup) if !subgroup => {}
+    let fits = |variant: &Variant| match variant {
+        Variant::Depthwise => depthwise,
+        Variant::Registers => in_fours,
+        Variant::Subgroup => subgroup,
+        Variant::Cooperative => cooperative,
+        Variant::Lanes | Variant::Tiled => true,
         // Not one kernel: `winograd` makes those that it takes.
-        Some(Variant::Winograd2 | Variant::Winograd4) => {}
-        Some(variant) => return variant,
-        None => {}
+        Variant::Winograd2 | Variant::Winograd4 => false,
+    };
+    if let Some(variant) = forced.filter(fits) {
+        return variant;
     }
     match profile.kind {
         _ if depthwise => Variant::Depthwise,
@@ -139,6 +183,34 @@ pub(super) fn choose(
         DeviceKind::Software => Variant::Lanes,
         _ => Variant::Tiled,
     }
+}
+
+/// What [`choose`] is to be told: the op's own wish, else what `WGVISION_VARIANT` names, else what was timed for the problem.
+pub(super) fn wanted(own: Option<Variant>, profile: &Profile, problem: impl FnOnce() -> String) -> Option<Variant> {
+    own.or_else(|| profile.forced.of("conv").and_then(Variant::named)).or_else(|| {
+        if profile.tuned.is_empty() {
+            return None;
+        }
+        profile.tuned.choice(&problem()).and_then(Variant::named)
+    })
+}
+
+/// The ways to solve a problem on a device, each an op made by `bind`.
+pub(super) fn ways(
+    problem: String,
+    [inputs, outputs, groups]: [usize; 3],
+    profile: &Profile,
+    bind: impl Fn(Variant) -> OpRef,
+) -> Ways {
+    let chosen = |forced| choose(inputs, outputs, groups, profile, forced);
+    let takes = |variant: &Variant| chosen(Some(*variant)) == *variant;
+    let ways = Variant::ALL.into_iter().filter(takes).map(|v| (v.name(), bind(v))).collect();
+    Ways { problem, usual: chosen(None).name(), ways }
+}
+
+/// The ways to make a gathering convolution.
+pub(crate) fn gather_ways(g: &Gather, profile: &Profile, bind: impl Fn(Variant) -> OpRef) -> Ways {
+    ways(g.name(), [g.group_inputs(), g.group_outputs(), g.groups], profile, bind)
 }
 
 /// What is done with the sums, and from which slots.
@@ -159,18 +231,20 @@ pub(crate) fn gather(
     scratch: &mut Vec<u64>,
 ) -> Launch {
     let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+    let forced = wanted(forced, cx.profile, || g.name());
     let variant = choose(inputs, outputs, g.groups, cx.profile, forced);
     let (code, slope) = fused.activation.code();
     // One run of memory for each kernel row: see gather_subgroup_any.wgsl.
     let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
     let pairs = outputs.is_multiple_of(2);
     let fine = inputs.is_multiple_of(4) && pairs;
+    let side = tile_side(g, cx.profile.kind);
     let lanes = match variant {
         Variant::Lanes => lanes(g.output[3], cx.profile),
         Variant::Depthwise => lanes(g.output[3] / 4, cx.profile),
         _ => lanes(outputs.div_ceil(4), cx.profile),
     };
-    let (kernel, tile, blocks) = match variant {
+    let (kernel, tile, mut blocks) = match variant {
         Variant::Lanes => (&LANES, 8, g.output[3].div_ceil(lanes)),
         Variant::Depthwise => (&DEPTHWISE, 8, (g.output[3] / 4).div_ceil(lanes)),
         Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
@@ -186,10 +260,16 @@ pub(crate) fn gather(
             };
             (kernel, 2 * form.side(), outputs.div_ceil(2 * form.side()))
         }
-        Variant::Tiled if pairs => (&TILED_PAIRS, 64, outputs.div_ceil(64)),
-        Variant::Tiled => (&TILED, 64, outputs.div_ceil(64)),
+        Variant::Tiled if pairs => (&TILED_PAIRS, side, outputs.div_ceil(side)),
+        Variant::Tiled => (&TILED, side, outputs.div_ceil(side)),
         Variant::Winograd2 | Variant::Winograd4 => unreachable!("never chosen for a single kernel"),
     };
+    // Blocks of channels that a workgroup makes in turn.
+    let mut turns = 1;
+    if variant == Variant::Subgroup && fine {
+        turns = turns_of(blocks, g.phase_pixels().div_ceil(tile) * g.phases() * g.groups, g.weight_elements());
+        blocks = blocks.div_ceil(turns);
+    }
     let groups = match variant {
         // Tiles along rows, so that nothing but the first pixel's place needs a division.
         Variant::Lanes | Variant::Depthwise => {
@@ -204,6 +284,7 @@ pub(crate) fn gather(
         Variant::Lanes => vec![("LANES", lanes as f64), ("GROUPED", f64::from(u8::from(g.groups > 1)))],
         Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
         Variant::Cooperative => vec![("LANES", f64::from(cx.profile.subgroup_size))],
+        Variant::Tiled if side == 32 => SMALL_TILE.to_vec(),
         _ => Vec::new(),
     };
     let rounds = match variant {
@@ -227,6 +308,7 @@ pub(crate) fn gather(
         flat: u32::from(flat),
         ..params(g)
     };
+    let params = GatherParams { delta: [params.delta[0], params.delta[1], params.delta[2], turns as i32], ..params };
     // The input gradient has turned its weight into f32 scratch; everything else reads its second input.
     let kernel = kernel.pick(cx.inputs[1].dtype, cx.profile);
     Launch::new(kernel, params, slots, groups).with(&overrides).costing(2 * g.multiply_adds(), bytes)
@@ -244,16 +326,45 @@ pub(crate) fn turn_weight(
     let n = (kernel[0] * kernel[1] * inputs * outputs * groups) as u64;
     let params =
         TurnParams { inputs: inputs as u32, outputs: outputs as u32, groups: groups as u32, ..Default::default() };
-    let grid = [(groups * inputs).div_ceil(64), outputs, kernel[0] * kernel[1]].map(|n| n as u32);
+    let taps = kernel[0] * kernel[1];
+    if groups == 1 && inputs.is_multiple_of(4) && outputs.is_multiple_of(4) {
+        let grid = [inputs.div_ceil(32), outputs.div_ceil(32), taps].map(|n| n as u32);
+        return Launch::new(&TURN_WEIGHT4, params, vec![w, to], grid).costing(n, 8 * n);
+    }
+    let grid = [(groups * inputs).div_ceil(64), outputs, taps].map(|n| n as u32);
     let launch = Launch::new(&TURN_WEIGHT, params, vec![w, to], grid);
     launch.with(&[("GROUPED", f64::from(u8::from(groups > 1)))]).costing(n, 8 * n)
+}
+
+/// Overrides of the tiled kernel's smaller tile.
+const SMALL_TILE: crate::gpu::Variant = &[("SIDE", 32.0), ("LANES", 64.0)];
+
+/// Pixels and channels of a tile: 64, or 32 where there would be fewer tiles than a device of this kind has room for.
+fn tile_side(g: &Gather, kind: DeviceKind) -> usize {
+    let tiles = g.phase_pixels().div_ceil(64) * g.phases() * g.group_outputs().div_ceil(64) * g.groups;
+    let room = match kind {
+        DeviceKind::Discrete => 256,
+        DeviceKind::Integrated => 64,
+        DeviceKind::Software => 16,
+    };
+    if tiles < room { 32 } else { 64 }
+}
+
+/// How many blocks of output channels a workgroup makes in turn, where a workgroup costs about as much as a short sum: all of them if the
+/// weight stays in a processor's cache meanwhile, and there are enough workgroups for all processors.
+fn turns_of(blocks: usize, tiles: usize, weight: usize) -> usize {
+    const CACHED: usize = 1 << 15;
+    const WORKGROUPS: usize = 128;
+    if weight > CACHED { 1 } else { blocks.div_ceil(WORKGROUPS.div_ceil(tiles).min(blocks)) }
 }
 
 /// Invocations of a workgroup whose lanes are channels: 8, 16 or 32, enough for all where that many are. Software devices with subgroups
 /// run a workgroup of eight as fast as a larger one, and then have one kernel to compile.
 pub(super) fn lanes(channels: usize, profile: &Profile) -> usize {
+    let usual = profile.kind == DeviceKind::Software && profile.subgroup_size >= 8;
+    let narrow = profile.forced.of("conv_width").map_or(usual, |width| width == "narrow");
     match channels {
-        _ if profile.kind == DeviceKind::Software && profile.subgroup_size >= 8 => 8,
+        _ if narrow => 8,
         17.. => 32,
         _ => channels.next_multiple_of(8),
     }
@@ -285,5 +396,49 @@ fn params(g: &Gather) -> GatherParams {
         delta: [tap_move(y), tap_move(x), slide(x), 0],
         pixels: g.phase_pixels() as u32,
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{FAMILIES, Forced, Tuned};
+
+    #[test]
+    fn a_wish_comes_before_a_forced_name_and_that_before_a_timed_one() {
+        let profile = |forced, tuned: &[(&str, &str)]| Profile {
+            kind: DeviceKind::Software,
+            f16: false,
+            subgroups: true,
+            subgroup_size: 8,
+            max_invocations: 256,
+            workgroup_memory: 16 << 10,
+            max_binding: 1 << 27,
+            forced: Forced::parse(forced).expect("known names"),
+            tuned: std::sync::Arc::new(Tuned::of(tuned)),
+        };
+        let timed = [("it", "lanes"), ("unknown", "warp")];
+        let found = |own, forced, problem: &str| wanted(own, &profile(forced, &timed), || problem.to_string());
+        assert_eq!(found(Some(Variant::Tiled), "registers", "it"), Some(Variant::Tiled));
+        assert_eq!(found(None, "registers", "it"), Some(Variant::Registers));
+        assert_eq!(found(None, "nms=subgroup", "it"), Some(Variant::Lanes));
+        assert_eq!((found(None, "", "another"), found(None, "", "unknown")), (None, None));
+        // What does not take the shape falls back to the rule.
+        assert_eq!(choose(3, 8, 1, &profile("", &timed), Some(Variant::Registers)), Variant::Subgroup);
+    }
+
+    #[test]
+    fn short_sums_share_workgroups_and_long_ones_do_not() {
+        assert_eq!(turns_of(16, 196, 64 * 256), 16);
+        assert_eq!(turns_of(16, 49, 64 * 256), 6);
+        assert_eq!(turns_of(16, 1, 64 * 256), 1);
+        assert_eq!(turns_of(8, 49, 9 * 128 * 128), 1);
+    }
+
+    #[test]
+    fn variants_have_the_names_that_can_be_forced() {
+        let conv = FAMILIES.iter().find(|f| f.name == "conv").expect("listed");
+        assert_eq!(Variant::ALL.map(Variant::name).as_slice(), conv.variants);
+        assert_eq!(Variant::named("tiled"), Some(Variant::Tiled));
     }
 }

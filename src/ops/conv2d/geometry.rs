@@ -29,6 +29,12 @@ impl Axis {
     }
 }
 
+impl std::fmt::Display for Axis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({}o{:+}{:+}k)/{}", self.down, self.base, self.tap, self.up)
+    }
+}
+
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
@@ -101,6 +107,11 @@ impl Gather {
         (self.output[3] - self.spare) / self.groups
     }
 
+    /// Elements of the weight.
+    pub fn weight_elements(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.group_inputs() * self.output[3]
+    }
+
     /// Phases: outputs that differ modulo `up` meet different taps.
     pub fn phases(&self) -> usize {
         self.axes[0].up * self.axes[1].up
@@ -117,6 +128,12 @@ impl Gather {
         self.output[0] * h * w
     }
 
+    /// All that decides how long it takes, as a text.
+    pub fn name(&self) -> String {
+        let [y, x] = self.axes;
+        format!("{:?} to {:?}, kernel {:?}, {} groups, {y}, {x}", self.input, self.output, self.kernel, self.groups)
+    }
+
     /// Multiply-adds, padding counted as if it were there.
     pub fn multiply_adds(&self) -> u64 {
         let taps: usize = [0, 1].map(|d| self.kernel[d].div_ceil(self.axes[d].tap_step())).iter().product();
@@ -128,6 +145,24 @@ impl Gather {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a kernel walks, in steps from the first tap of a phase, is what meets an input: nothing is multiplied by an inserted zero.
+    #[test]
+    fn a_phase_walks_exactly_the_taps_that_meet_an_input() {
+        for (stride, padding, dilation) in [(1, 0, 1), (2, 0, 1), (2, 1, 1), (3, 2, 2), (4, 1, 6), (2, 0, 2)] {
+            let axis = Axis::transposed(stride, padding, dilation);
+            for (kernel, o) in (1..8usize).flat_map(|kernel| (0..12isize).map(move |o| (kernel, o))) {
+                let meets = |k: &usize| (o + axis.base + *k as isize * axis.tap) % axis.up as isize == 0;
+                let first = (0..axis.tap_step().min(kernel)).find(meets).unwrap_or(kernel);
+                let walked: Vec<usize> = (first..kernel).step_by(axis.tap_step()).collect();
+                assert_eq!(walked, (0..kernel).filter(meets).collect::<Vec<_>>());
+            }
+        }
+        // U-Net's up-convolution: one tap of four for each output.
+        let axes = [Axis::transposed(2, 0, 1); 2];
+        let up = Gather { input: [1, 32, 32, 256], output: [1, 64, 64, 128], kernel: [2, 2], groups: 1, axes };
+        assert_eq!(up.multiply_adds(), 64 * 64 * 128 * 256);
+    }
 
     #[test]
     fn transposed_axis_inverts_the_forward_one() {

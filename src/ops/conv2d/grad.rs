@@ -1,15 +1,16 @@
 //! Gradients of both convolutions as graph nodes: with respect to the input (a gathering convolution with the weight's channels
 //! swapped), the weight, the bias, and through a fused activation. None of them has a gradient of its own.
 
-use super::dispatch::{Fused, Variant, gather, kernel, turn_weight};
+use super::dispatch::{Fused, Variant, gather, kernel, turn_weight, ways};
 use super::geometry::{Gather, Window};
 use super::params::ActivationParams;
 use super::weight::{WeightSum, sum_pixels};
 use super::winograd;
 use crate::Result;
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
-use crate::ops::{Activation, GradCx, LaunchCx, Op, Value, Work};
+use crate::ops::{Activation, GradCx, LaunchCx, Op, OpRef, Value, Ways, Work};
 use crate::tensor::{DType, Shape, TensorType};
+use std::sync::Arc;
 
 kernel!(
     ACTIVATION_GRAD,
@@ -114,6 +115,12 @@ impl Op for InputGrad {
         matches!(tensor, Slot::Input(0) | Slot::Output(0))
     }
 
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let g = self.problem(&cx.inputs[0].shape, &cx.inputs[1].shape);
+        let bind = |variant| Arc::new(Self { variant: Some(variant), ..self.clone() }) as OpRef;
+        Some(winograd::ways(&g, cx.profile, bind))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), SECOND)
     }
@@ -161,6 +168,13 @@ impl Op for WeightGrad {
 
     fn stores_half(&self, tensor: Slot) -> bool {
         matches!(tensor, Slot::Input(0 | 1))
+    }
+
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let sum = self.problem(cx.inputs);
+        let channels = [sum.rows[3] / sum.groups, sum.columns[3] / sum.groups, sum.groups];
+        let bind = |variant| Arc::new(Self { variant: Some(variant), ..self.clone() }) as OpRef;
+        Some(ways(sum.name(), channels, cx.profile, bind))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

@@ -15,13 +15,14 @@ mod weight;
 mod winograd;
 
 pub use dispatch::Variant;
-pub(crate) use dispatch::{Fused, gather};
+pub(crate) use dispatch::{Fused, gather, gather_ways};
 pub(crate) use geometry::{Gather, Window};
 pub(crate) use grad::Rule;
 
 use super::fold_batch_norm::FoldBatchNorm;
 use super::{
-    Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Prepared, Value, Work, shape_error,
+    Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Prepared, Value, Ways, Work,
+    shape_error,
 };
 use crate::Result;
 use crate::gpu::{Kernel, Profile, Slot};
@@ -65,6 +66,7 @@ pub(crate) const KERNELS: &[&Kernel] = &[
     &dispatch::COOPERATIVE_F16X8.native,
     &dispatch::COOPERATIVE_F16X8.packed,
     &dispatch::TURN_WEIGHT,
+    &dispatch::TURN_WEIGHT4,
     &weight::WEIGHT_LANES,
     &weight::WEIGHT_DEPTHWISE,
     &weight::WEIGHT_REGISTERS,
@@ -218,6 +220,11 @@ impl Op for Conv2d {
 
     fn stores_half(&self, tensor: Slot) -> bool {
         is_picture(tensor, self.bias, self.residual)
+    }
+
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let g = self.problem(cx.inputs, &cx.outputs[0].shape);
+        Some(winograd::ways(&g, cx.profile, |variant| Arc::new(Self { variant: Some(variant), ..*self })))
     }
 
     fn half_inputs(&self) -> &'static [usize] {

@@ -16,7 +16,8 @@ crate::uniform! {
         step: [u32; 4],
         /// `base` in y and x, `tap` in y and x.
         base: [i32; 4],
-        /// How far the input position moves between two taps of a phase, in y and x; what [`super::dispatch`] calls a slide.
+        /// How far the input position moves between two taps of a phase, in y and x; what [`super::dispatch`] calls a slide; blocks of
+        /// output channels that a workgroup of the subgroup kernel makes in turn.
         delta: [i32; 4],
         /// Of the activation.
         slope: f32,

@@ -1,9 +1,9 @@
 //! Launches of the weight and bias gradients: sums over pixels, in two passes where they are long.
 
-use super::dispatch::{Variant, choose, kernel, lanes};
+use super::dispatch::{Variant, choose, kernel, lanes, wanted};
 use super::geometry::Axis;
 use super::params::{SumParams, WeightParams};
-use crate::gpu::{Kernel, Launch, Needs, Profile, Slot, Uniform};
+use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
 use crate::ops::Work;
 
 kernel!(WEIGHT_LANES, "conv2d.weight_lanes", "weight_lanes.wgsl", WeightParams, &[&[("ROWS", 1.0)]]);
@@ -42,6 +42,14 @@ impl WeightSum {
         if self.moving_columns { self.rows } else { self.columns }
     }
 
+    /// All that decides how long it takes, as a text.
+    pub fn name(&self) -> String {
+        let [y, x] = self.axes;
+        let moving = if self.moving_columns { "second" } else { "first" };
+        let Self { rows, columns, kernel, groups, .. } = self;
+        format!("weight from {rows:?} and {columns:?}, kernel {kernel:?}, {groups} groups, {moving} at {y}, {x}")
+    }
+
     /// Multiply-adds, padding counted as if it were there.
     pub fn multiply_adds(&self) -> u64 {
         let [n, h, w, _] = self.anchors();
@@ -61,6 +69,7 @@ impl WeightSum {
         let size = taps * inputs * self.columns[3];
         // Cooperative matrices make the gathering convolutions only.
         let others = Profile { cooperative: None, ..profile.clone() };
+        let forced = wanted(forced, profile, || self.name());
         let variant = choose(inputs, outputs, self.groups, &others, forced);
         let lanes = match variant {
             Variant::Lanes => lanes(self.columns[3], profile),
@@ -99,7 +108,10 @@ impl WeightSum {
             Variant::Winograd2 | Variant::Winograd4 => unreachable!("never chosen for a single kernel"),
         };
         let [n, h, w, _] = self.anchors();
-        let (per_part, parts) = cut(n * h, w, size, grid_x * grid_y);
+        // The factors' elements that a processor walks through again and again: parts of them that stay in its cache.
+        let walked = self.rows.iter().product::<usize>() + self.columns.iter().product::<usize>();
+        let cached = if profile.kind == DeviceKind::Software { walked.div_ceil(CACHED) } else { 1 };
+        let (per_part, parts) = cut(n * h, w, size, 256usize.div_ceil(grid_x * grid_y).max(cached));
         let still = Axis::forward(1, 0, 0);
         let (rows, columns) = if self.moving_columns { ([still; 2], self.axes) } else { (self.axes, [still; 2]) };
         let axis = |a: Axis| [a.down as i32, a.base as i32, a.tap as i32, 0];
@@ -144,10 +156,12 @@ impl WeightSum {
     }
 }
 
-/// Rows of anchors in a part, and the number of parts: enough workgroups to fill a device, parts that are worth a pass of
-/// their own, and partial sums of at most 16 MiB.
-fn cut(rows: usize, width: usize, size: usize, workgroups: usize) -> (usize, usize) {
-    let wanted = 256usize.div_ceil(workgroups);
+/// Elements that stay near a processor: 4 MiB. Smaller parts cost more in partial sums than they save.
+const CACHED: usize = 1 << 20;
+
+/// Rows of anchors in a part, and the number of parts: as many as are wanted (to fill a device, or a cache), but parts that are worth a
+/// pass of their own, and partial sums of at most 16 MiB.
+fn cut(rows: usize, width: usize, size: usize, wanted: usize) -> (usize, usize) {
     let worth = (rows * width).div_ceil(512);
     let fits = (1usize << 22) / size;
     let parts = wanted.min(worth).min(fits).clamp(1, rows);
@@ -157,7 +171,7 @@ fn cut(rows: usize, width: usize, size: usize, workgroups: usize) -> (usize, usi
 
 /// Sums over all pixels of a (rows, columns) matrix: the bias gradient.
 pub(crate) fn sum_pixels(rows: usize, columns: usize) -> Work {
-    let (per_part, parts) = cut(rows, 1, columns, columns.div_ceil(64));
+    let (per_part, parts) = cut(rows, 1, columns, 256usize.div_ceil(columns.div_ceil(64)));
     if parts == 1 {
         return Work::one(sum_rows(Slot::Input(0), Slot::Output(0), rows, columns, rows));
     }

@@ -4,11 +4,11 @@
 //! Three transforms of its own around a product of matrices, one for each pair of points, which is a grouped 1x1 convolution of the kernels that
 //! `dispatch` has. Decision 18 has the points, the bound on the error and the layout; `docs/benchmarks.md` the numbers behind [`pick`].
 
-use super::dispatch::{Fused, Variant, gather, kernel, lanes};
+use super::dispatch::{Fused, Variant, gather, gather_ways, kernel, lanes, wanted};
 use super::geometry::{Axis, Gather};
 use super::params::WinogradParams;
 use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
-use crate::ops::{LaunchCx, Work};
+use crate::ops::{LaunchCx, OpRef, Ways, Work};
 use crate::tensor::DType;
 
 kernel!(WINOGRAD_INPUT, "conv2d.winograd_input", "winograd_input.wgsl", WinogradParams, &[]);
@@ -103,6 +103,24 @@ pub(crate) fn pick(
     forced: Option<Variant>,
     prepared: bool,
 ) -> Option<Tile> {
+    tile(g, weight, profile, wanted(forced, profile, || g.name()), prepared)
+}
+
+/// The ways to make a gathering convolution, Winograd's among them.
+pub(crate) fn ways(g: &Gather, profile: &Profile, bind: impl Fn(Variant) -> OpRef) -> Ways {
+    let mut all = gather_ways(g, profile, &bind);
+    let pick = |forced| tile(g, DType::F32, profile, forced, false);
+    let more = [Variant::Winograd2, Variant::Winograd4].into_iter().filter(|&v| pick(Some(v)).is_some());
+    all.ways.extend(more.map(|v| (v.name(), bind(v))));
+    all.usual = match pick(None) {
+        Some(Tile::Two) => Variant::Winograd2.name(),
+        Some(Tile::Four) => Variant::Winograd4.name(),
+        None => all.usual,
+    };
+    all
+}
+
+fn tile(g: &Gather, weight: DType, profile: &Profile, forced: Option<Variant>, prepared: bool) -> Option<Tile> {
     let plain = |a: Axis| a.down == 1 && a.up == 1 && a.tap.abs() == 1;
     let fours = g.input[3].is_multiple_of(4) && g.output[3].is_multiple_of(4);
     if g.kernel != [3, 3] || g.groups != 1 || !g.axes.into_iter().all(plain) || !fours || weight != DType::F32 {

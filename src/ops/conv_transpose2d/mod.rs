@@ -3,10 +3,13 @@
 //! (see `conv2d::geometry`), so nothing is scattered and nothing is multiplied by inserted zeros.
 
 use super::conv2d::{
-    Fused, Gather, KERNELS, Rule, Variant, Window, absorbed, check_epilogue, check_operands, fused, gather, is_picture,
+    Fused, Gather, KERNELS, Rule, Variant, Window, absorbed, check_epilogue, check_operands, fused, gather,
+    gather_ways, is_picture,
 };
 use super::fold_batch_norm::FoldBatchNorm;
-use super::{Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Work, shape_error};
+use super::{
+    Activation, Arg, Attr, Built, Entry, Epilogue, GradCx, LaunchCx, Op, OpRef, Value, Ways, Work, shape_error,
+};
 use crate::Result;
 use crate::gpu::Slot;
 use crate::tensor::layout::Layout;
@@ -162,6 +165,11 @@ impl Op for ConvTranspose2d {
 
     fn stores_half(&self, tensor: Slot) -> bool {
         is_picture(tensor, self.bias, self.residual)
+    }
+
+    fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
+        let g = self.problem(cx.inputs, &cx.outputs[0].shape);
+        Some(gather_ways(&g, cx.profile, |variant| Arc::new(Self { variant: Some(variant), ..*self })))
     }
 
     fn half_inputs(&self) -> &'static [usize] {

@@ -107,7 +107,12 @@ impl Product {
             DeviceKind::Software => Variant::Registers,
             _ => Variant::Tiled,
         };
-        match forced.filter(|&v| v != Variant::Subgroup || subgroup).unwrap_or(usual) {
+        let named = profile.forced.of("matmul").map(|name| match name {
+            "registers" => Variant::Registers,
+            "subgroup" => Variant::Subgroup,
+            _ => Variant::Tiled,
+        });
+        match forced.or(named).filter(|&v| v != Variant::Subgroup || subgroup).unwrap_or(usual) {
             Variant::Registers => self.registers(),
             Variant::Subgroup => self.subgroup(),
             Variant::Tiled => self.tiled(),

@@ -175,7 +175,8 @@ impl Op for Nms {
             [0, 1, 2, 3, 4, 5, 6, 7, 8].map(Slot::Scratch);
         // Loads that lanes share pay where loads are dear; there division is the processor's, correctly rounded.
         let software = cx.profile.kind == DeviceKind::Software;
-        let shared = cx.profile.subgroup_size >= 8 && self.subgroups.unwrap_or(software);
+        let named = cx.profile.forced.of("nms").map(|variant| variant == "subgroup");
+        let shared = cx.profile.subgroup_size >= 8 && self.subgroups.or(named).unwrap_or(software);
         let rows = Rows { rows: n, length: k, pairs, spare, found };
         let params = |block| Params {
             k,

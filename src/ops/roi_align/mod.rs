@@ -201,7 +201,9 @@ impl Op for RoiAlign {
         let (images, rois) = (cx.inputs[maps].shape[0], cx.inputs[maps].shape[1]);
         let levels = Slot::Input(if maps > 1 { maps + 1 } else { maps });
         let (kernel, width) = FORWARD.pick(cx.outputs[0].shape[3].is_multiple_of(4));
-        let each = if cx.profile.kind == DeviceKind::Software { EACH_SOFTWARE } else { 1 };
+        let software = cx.profile.kind == DeviceKind::Software;
+        let several = cx.profile.forced.of("roi_align").map_or(software, |variant| variant == "several");
+        let each = if several { EACH_SOFTWARE } else { 1 };
         let launch = |level: usize| {
             let params = self.params(&cx.inputs[level].shape, level, rois, width);
             let n = params.bins_height * params.bins_width * params.channels;
