@@ -116,6 +116,7 @@ mod tests {
             backend: "vulkan".into(),
             kind: DeviceKind::Discrete,
             driver: driver.into(),
+            cooperative: Vec::new(),
             limits: Limits {
                 max_buffer: 0,
                 max_storage_binding: 0,

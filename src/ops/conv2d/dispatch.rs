@@ -414,6 +414,7 @@ mod tests {
             max_invocations: 256,
             workgroup_memory: 16 << 10,
             max_binding: 1 << 27,
+            cooperative: None,
             forced: Forced::parse(forced).expect("known names"),
             tuned: std::sync::Arc::new(Tuned::of(tuned)),
         };
