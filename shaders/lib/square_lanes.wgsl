@@ -2,16 +2,17 @@
 // NaN may be optimised away. Invocation l adds the squares of four neighbours at a time, those from 4 l on first, then 1024
 // further on; the workgroup adds its 256 sums as a tree.
 
-var<workgroup> broken: array<u32, 256>;
+var<workgroup> tops: array<u32, 256>;
 
 struct Squares {
     sum: vec4<f32>,
-    bad: vec4<u32>,
+    // Largest magnitude, as bits: they are ordered as the numbers are, infinity and then NaNs last.
+    top: vec4<u32>,
 }
 
 fn add_squares(so_far: Squares, v: vec4<f32>) -> Squares {
-    let bad = select(vec4<u32>(0u), vec4<u32>(1u), (bitcast<vec4<u32>>(v) & vec4<u32>(0x7f800000u)) == vec4<u32>(0x7f800000u));
-    return Squares(so_far.sum + v * v, so_far.bad | bad);
+    let magnitude = bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu);
+    return Squares(so_far.sum + v * v, max(so_far.top, magnitude));
 }
 
 // `v` with what lies at or beyond `left` elements replaced by 0.
@@ -21,15 +22,15 @@ fn first_of(v: vec4<f32>, left: u32) -> vec4<f32> {
 
 // Every invocation calls this; all receive the result.
 fn merge_squares(mine: Squares, lane: u32) -> f32 {
-    broken[lane] = mine.bad.x | mine.bad.y | mine.bad.z | mine.bad.w;
+    tops[lane] = max(max(mine.top.x, mine.top.y), max(mine.top.z, mine.top.w));
     workgroupBarrier();
     for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
         if lane < half {
-            broken[lane] |= broken[lane + half];
+            tops[lane] = max(tops[lane], tops[lane + half]);
         }
         workgroupBarrier();
     }
-    let bad = broken[0];
+    let bad = select(0u, 1u, tops[0] >= 0x7f800000u);
     let total = workgroup_sum((mine.sum.x + mine.sum.y) + (mine.sum.z + mine.sum.w), lane);
     return bitcast<f32>(bitcast<u32>(total) | (bad * 0x7fc00000u));
 }

@@ -18,10 +18,14 @@ struct Params {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let piece = table[group.x + params.origin.x];
-    let steps = (piece.elements + 3u) / 4u;
+    let steps = piece.elements / 4u;
     var mine = Squares(vec4<f32>(0.0), vec4<u32>(0u));
     for (var i = lane; i < steps; i += 256u) {
-        mine = add_squares(mine, first_of(x[piece.first.x + i], piece.elements - 4u * i));
+        mine = add_squares(mine, x[piece.first.x + i]);
+    }
+    let left = piece.elements % 4u;
+    if left > 0u && lane == steps % 256u {
+        mine = add_squares(mine, first_of(x[piece.first.x + steps], left));
     }
     let total = merge_squares(mine, lane);
     if lane == 0u {

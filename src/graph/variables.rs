@@ -15,6 +15,9 @@ pub struct Variables(Arc<Inner>);
 
 type Tensors = BTreeMap<String, (TensorType, Region)>;
 
+/// A variable to be.
+type Named = (String, TensorType);
+
 struct Inner {
     gpu: Gpu,
     tensors: Mutex<Tensors>,
@@ -81,13 +84,12 @@ impl Variables {
 
     /// Memory for those of `wanted` that do not exist, zeroed, one behind the other in as few buffers as one binding reaches: what lies
     /// together can be changed by one dispatch.
-    pub fn reserve(&self, wanted: &[(String, TensorType)]) -> Result<()> {
+    pub fn reserve(&self, wanted: &[Named]) -> Result<()> {
         let mut tensors = self.tensors();
         let gpu = &self.0.gpu;
         let align = gpu.alignment();
         let most = gpu.profile().max_binding.min(gpu.max_buffer());
-        let missing: Vec<&(String, TensorType)> =
-            wanted.iter().filter(|(name, _)| !tensors.contains_key(name)).collect();
+        let missing: Vec<&Named> = wanted.iter().filter(|(name, _)| !tensors.contains_key(name)).collect();
         let mut rest = &missing[..];
         while let [(first, _), ..] = rest {
             let mut end = 0u64;
@@ -127,7 +129,7 @@ impl Variables {
             let Kind::Op(op) = &graph.nodes()[new.node].kind else { return None };
             Some((op.name(), new.slot))
         };
-        let mut roles: BTreeMap<Option<(&str, usize)>, Vec<(String, TensorType)>> = BTreeMap::new();
+        let mut roles: BTreeMap<Option<(&str, usize)>, Vec<Named>> = BTreeMap::new();
         for (node, n) in graph.nodes().iter().enumerate() {
             let value = Value { node, slot: 0 };
             if matches!(n.kind, Kind::Parameter | Kind::State) && wanted(value) {
