@@ -160,7 +160,8 @@ mod tests {
         }
         // U-Net's up-convolution: one tap of four for each output.
         let axes = [Axis::transposed(2, 0, 1); 2];
-        let up = Gather { input: [1, 32, 32, 256], output: [1, 64, 64, 128], kernel: [2, 2], groups: 1, axes, spare: 0 };
+        let up =
+            Gather { input: [1, 32, 32, 256], output: [1, 64, 64, 128], kernel: [2, 2], groups: 1, axes, spare: 0 };
         assert_eq!(up.multiply_adds(), 64 * 64 * 128 * 256);
     }
 
