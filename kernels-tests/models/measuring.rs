@@ -103,7 +103,7 @@ fn what_cannot_be_measured_is_said_in_a_line() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         assert!(text.contains(wanted), "{arguments:?}: {text}");
     };
-    complaint(&["profile"], 2, "--arch");
+    complaint(&["profile"], 1, "--arch NAME or --model FILE is needed");
     complaint(&["profile", "--arch", "yolo-none"], 1, "no architecture is named 'yolo-none'");
     complaint(&["profile", "--arch", "unet", "--batch", "0"], 1, "--batch: at least one picture");
     complaint(&["profile", "--arch", "fastrcnn_vgg16", "--train"], 1, "Fast R-CNN trains on regions of your own");

@@ -87,14 +87,16 @@ fn trainable_counts_stages_from_the_last_as_torchvision_does() {
     };
     let expected = [
         None,
-        Some("backbone.body.layer4.0.conv1.weight"),
-        Some("backbone.body.layer3.0.conv1.weight"),
-        Some("backbone.body.layer2.0.conv1.weight"),
-        Some("backbone.body.layer1.0.conv1.weight"),
+        Some("backbone.body.layer4.0."),
+        Some("backbone.body.layer3.0."),
+        Some("backbone.body.layer2.0."),
+        Some("backbone.body.layer1.0."),
         Some("backbone.body.conv1.weight"),
     ];
     for (trainable, expected) in expected.into_iter().enumerate() {
-        assert_eq!(first(trainable).as_deref(), expected, "{trainable}");
+        let first = first(trainable);
+        let begins = first.as_deref().zip(expected).is_some_and(|(name, stage)| name.starts_with(stage));
+        assert!(begins || (first.is_none() && expected.is_none()), "{trainable}: {first:?}, expected {expected:?}");
     }
     let vgg = |trainable| {
         trained(&build(&BackboneConfig { trainable, ..level(BackboneKind::Vgg16, 4) }, 32, 32).unwrap())
