@@ -128,7 +128,7 @@ fn trained(optimizer: Optimizer, sizes: &[usize], options: Options) -> (BTreeMap
         let w = graph.parameter(&format!("w{i}"), TensorType::f32([n])).expect("new");
         let count = graph.state(&format!("count{i}"), TensorType::f32([n])).expect("new");
         let target = graph.constant(Tensor::f32([n], (0..n).map(|j| ((i + 7 * j) as f32 * 0.11).cos()).collect()));
-        losses.push(graph.add(half.clone(), &[w, target]).expect("fits"));
+        losses.push(graph.add(half, &[w, target]).expect("fits"));
         let moved = graph.add(wgvision::ops::add::Add, &[count, w]).expect("fits");
         graph.update(count, moved).expect("same type");
     }
