@@ -73,18 +73,19 @@ impl ResNet {
             true => &[(inner, 1, 1), (inner, 3, stride), (out, 1, 1)],
             false => &[(inner, 3, stride), (out, 3, 1)],
         };
+        let (&last, inside) = convolutions.split_last().expect("two or three");
+        let mut y = x;
+        for (i, &shape) in inside.iter().enumerate() {
+            y = self.conv(net, i + 1, y, shape, After::RELU)?;
+        }
         let identity = match stride != 1 || net.graph.shape(x).channels() != out {
             true => {
                 net.scope("downsample", |net| self.conv_norm(net, ["0", "1"], x, (out, 1, stride), After::default()))?
             }
             false => x,
         };
-        let mut y = x;
-        for (i, &shape) in convolutions.iter().enumerate() {
-            let residual = (i + 1 == convolutions.len()).then_some(identity);
-            y = self.conv(net, i + 1, y, shape, After { residual, ..After::RELU })?;
-        }
-        Ok(y)
+        let after = After { residual: Some(identity), ..After::RELU };
+        self.conv(net, convolutions.len(), y, last, after)
     }
 
     /// `conv{i}` and `bn{i}`.
