@@ -97,8 +97,8 @@ impl Op for InputGrad {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let g = self.problem(&cx.inputs[0].shape, &cx.inputs[1].shape);
-        if let Some(tile) = winograd::pick(&g, cx.inputs[1].dtype, cx.profile, self.variant, false) {
-            let weight = winograd::Weight::Turned(Slot::Input(1));
+        let weight = winograd::Weight::Turned(Slot::Input(1));
+        if let Some(tile) = winograd::pick(&g, weight, cx.inputs[1].dtype, cx.profile, self.variant) {
             let slots = [Slot::Input(0), Slot::Output(0)];
             return Ok(winograd::work(tile, &g, slots, weight, Fused::default(), cx));
         }
@@ -118,7 +118,7 @@ impl Op for InputGrad {
     fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
         let g = self.problem(&cx.inputs[0].shape, &cx.inputs[1].shape);
         let bind = |variant| Arc::new(Self { variant: Some(variant), ..self.clone() }) as OpRef;
-        Some(winograd::ways(&g, cx.profile, bind))
+        Some(winograd::ways(&g, winograd::Weight::Turned(Slot::Input(1)), cx.profile, bind))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

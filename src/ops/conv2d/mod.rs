@@ -195,8 +195,8 @@ impl Op for Conv2d {
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let g = self.problem(cx.inputs, &cx.outputs[0].shape);
         let fused = self.fused();
-        if let Some(tile) = winograd::pick(&g, cx.inputs[1].dtype, cx.profile, self.variant, false) {
-            let weight = winograd::Weight::Straight(Slot::Input(1));
+        let weight = winograd::Weight::Straight(Slot::Input(1));
+        if let Some(tile) = winograd::pick(&g, weight, cx.inputs[1].dtype, cx.profile, self.variant) {
             return Ok(winograd::work(tile, &g, [Slot::Input(0), Slot::Output(0)], weight, fused, cx));
         }
         let mut scratch = Vec::new();
@@ -224,7 +224,8 @@ impl Op for Conv2d {
 
     fn ways(&self, cx: &LaunchCx<'_>) -> Option<Ways> {
         let g = self.problem(cx.inputs, &cx.outputs[0].shape);
-        Some(winograd::ways(&g, cx.profile, |variant| Arc::new(Self { variant: Some(variant), ..*self })))
+        let weight = winograd::Weight::Straight(Slot::Input(1));
+        Some(winograd::ways(&g, weight, cx.profile, |variant| Arc::new(Self { variant: Some(variant), ..*self })))
     }
 
     fn half_inputs(&self) -> &'static [usize] {
@@ -237,7 +238,8 @@ impl Op for Conv2d {
 
     fn prepare(&self, inputs: &[TensorType], outputs: &[TensorType], profile: &Profile) -> Option<Prepared> {
         let g = self.problem(inputs, &outputs[0].shape);
-        let tile = winograd::pick(&g, inputs[1].dtype, profile, self.variant, true)?;
+        let made = winograd::Weight::Made(Slot::Input(1));
+        let tile = winograd::pick(&g, made, inputs[1].dtype, profile, self.variant)?;
         Some(prepared::prepare(self, &inputs[1].shape, tile))
     }
 

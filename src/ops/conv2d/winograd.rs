@@ -22,7 +22,7 @@ const SPARE: usize = 16;
 const RANGE: usize = 8 << 20;
 
 /// Bytes of a weight at Winograd's points, at most, where it is made in each run.
-const WEIGHT: usize = 20 << 20;
+const WEIGHT: u64 = 20 << 20;
 
 /// Outputs along a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,22 +94,32 @@ impl Tile {
     }
 }
 
-/// The tile for a gathering convolution on a device, or `None` where one kernel makes it as it is defined. `forced` wins where it takes the shape;
-/// `prepared`: the weight will be at Winograd's points before the run.
+/// How the weight lies in memory, (3, 3, I, O) in either case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// As it is given: I are this convolution's inputs.
+    Straight(Slot),
+    /// An input gradient's: I are this convolution's outputs.
+    Turned(Slot),
+    /// At Winograd's points already.
+    Made(Slot),
+}
+
+/// The tile for a gathering convolution on a device, or `None` where one kernel makes it as it is defined. `forced` wins where it takes the shape.
 pub(crate) fn pick(
     g: &Gather,
-    weight: DType,
+    weight: Weight,
+    dtype: DType,
     profile: &Profile,
     forced: Option<Variant>,
-    prepared: bool,
 ) -> Option<Tile> {
-    tile(g, weight, profile, wanted(forced, profile, || g.name()), prepared)
+    tile(g, weight, dtype, profile, wanted(forced, profile, || g.name()))
 }
 
 /// The ways to make a gathering convolution, Winograd's among them.
-pub(crate) fn ways(g: &Gather, profile: &Profile, bind: impl Fn(Variant) -> OpRef) -> Ways {
+pub(crate) fn ways(g: &Gather, weight: Weight, profile: &Profile, bind: impl Fn(Variant) -> OpRef) -> Ways {
     let mut all = gather_ways(g, profile, &bind);
-    let pick = |forced| tile(g, DType::F32, profile, forced, false);
+    let pick = |forced| tile(g, weight, DType::F32, profile, forced);
     let more = [Variant::Winograd2, Variant::Winograd4].into_iter().filter(|&v| pick(Some(v)).is_some());
     all.ways.extend(more.map(|v| (v.name(), bind(v))));
     all.usual = match pick(None) {
@@ -120,17 +130,18 @@ pub(crate) fn ways(g: &Gather, profile: &Profile, bind: impl Fn(Variant) -> OpRe
     all
 }
 
-fn tile(g: &Gather, weight: DType, profile: &Profile, forced: Option<Variant>, prepared: bool) -> Option<Tile> {
+fn tile(g: &Gather, weight: Weight, dtype: DType, profile: &Profile, forced: Option<Variant>) -> Option<Tile> {
     let plain = |a: Axis| a.down == 1 && a.up == 1 && a.tap.abs() == 1;
     let fours = g.input[3].is_multiple_of(4) && g.output[3].is_multiple_of(4);
-    if g.kernel != [3, 3] || g.groups != 1 || !g.axes.into_iter().all(plain) || !fours || weight != DType::F32 {
+    if g.kernel != [3, 3] || g.groups != 1 || !g.axes.into_iter().all(plain) || !fours || dtype != DType::F32 {
         return None;
     }
     let fits = |tile: &Tile| {
-        let weight = 4 * g.input[3] * tile.weight_row(g.output[3]);
+        let bytes = 4 * g.input[3] * tile.weight_row(g.output[3]);
         let row = g.output[2].div_ceil(tile.outputs()) * tile.bytes(g);
-        let most = if prepared { profile.max_binding } else { profile.max_binding.min(WEIGHT as u64) };
-        (weight as u64) <= most && row <= 4 * RANGE
+        let made = matches!(weight, Weight::Made(_));
+        let most = if made { profile.max_binding } else { profile.max_binding.min(WEIGHT) };
+        bytes as u64 <= most && row <= 4 * RANGE
     };
     match forced {
         Some(Variant::Winograd2) => Some(Tile::Two).filter(fits),
@@ -139,25 +150,28 @@ fn tile(g: &Gather, weight: DType, profile: &Profile, forced: Option<Variant>, p
         None if g.input[3] < 16 || g.output[3] < 16 => None,
         None => {
             let reckoning = Reckoning::of(profile);
-            let costs = [Tile::Two, Tile::Four]
-                .into_iter()
-                .filter(fits)
-                .map(|tile| (reckoning.winograd(tile, g, prepared), tile));
+            let both = [Tile::Two, Tile::Four].into_iter().filter(fits);
+            let costs = both.map(|tile| (reckoning.winograd(tile, g, weight), tile));
             let (cost, tile) = costs.min_by(|a, b| a.0.total_cmp(&b.0))?;
-            (cost < reckoning.margin * reckoning.direct(g)).then_some(tile)
+            (cost < reckoning.margin * reckoning.direct(g, weight)).then_some(tile)
         }
     }
 }
 
-/// What a convolution costs, in multiply-adds of the kernels of products, for each pair of an input and an output channel. For llvmpipe it orders the
-/// ways as they were timed (docs/benchmarks.md); for GPUs, which were not timed, it counts tiles of 64 and the ratio of arithmetic to bandwidth that they have.
+/// What a convolution costs, in multiply-adds of the kernels of products, for each pair of an input and an output channel. For llvmpipe it picks the fastest way of
+/// all layers that were timed (docs/benchmarks.md); for GPUs, which were not timed, it counts tiles of 64 and the ratio of arithmetic to bandwidth
+/// that they have.
 struct Reckoning {
     /// Pixels to which a kernel of products fills up.
     tile: usize,
     /// Of loading or storing a value of a picture or of a tile at Winograd's points.
     element: f64,
-    /// Of loading a value of the weight in a run.
+    /// Of loading a value of the weight in a product.
     weight: f64,
+    /// Of loading or storing a value of the weight while it is brought to Winograd's points.
+    made: f64,
+    /// The same while its channels are exchanged for the definition's input gradient.
+    turned: f64,
     /// How much of the definition's cost is worth a detour.
     margin: f64,
 }
@@ -165,24 +179,25 @@ struct Reckoning {
 impl Reckoning {
     fn of(profile: &Profile) -> Self {
         match profile.kind {
-            DeviceKind::Software => Self { tile: 16, element: 16.0, weight: 6.0, margin: 0.9 },
-            _ => Self { tile: 64, element: 40.0, weight: 40.0, margin: 0.7 },
+            DeviceKind::Software => Self { tile: 16, element: 20.0, weight: 6.0, made: 18.0, turned: 8.0, margin: 0.9 },
+            _ => Self { tile: 64, element: 40.0, weight: 40.0, made: 40.0, turned: 40.0, margin: 0.7 },
         }
     }
 
-    fn direct(&self, g: &Gather) -> f64 {
+    fn direct(&self, g: &Gather, weight: Weight) -> f64 {
         let [_, h, w, _] = g.output;
-        9.0 * (pictures(g) * h * w).next_multiple_of(self.tile) as f64 + 9.0 * self.weight
+        let turn = if matches!(weight, Weight::Turned(_)) { 18.0 * self.turned } else { 0.0 };
+        9.0 * (pictures(g) * h * w).next_multiple_of(self.tile) as f64 + 9.0 * self.weight + turn
     }
 
-    fn winograd(&self, tile: Tile, g: &Gather, prepared: bool) -> f64 {
+    fn winograd(&self, tile: Tile, g: &Gather, weight: Weight) -> f64 {
         let [_, h, w, outputs] = g.output;
         let tiles = pictures(g) * h.div_ceil(tile.outputs()) * w.div_ceil(tile.outputs());
         let matrices = tile.matrices() as f64;
         let made = (tile.outputs() * tile.outputs()) as f64;
-        let product = matrices * tiles.next_multiple_of(self.tile) as f64;
+        let product = matrices * (tiles.next_multiple_of(self.tile) as f64 + self.weight);
         let elements = 2.0 * matrices / outputs as f64 + (matrices + made) / g.input[3] as f64;
-        let weight = matrices * self.weight + if prepared { 0.0 } else { (9.0 + matrices) * self.element / 2.0 };
+        let weight = if matches!(weight, Weight::Made(_)) { 0.0 } else { (9.0 + matrices) * self.made };
         product + self.element * tiles as f64 * elements + weight
     }
 }
@@ -191,17 +206,6 @@ impl Reckoning {
 /// number that is fixed where a network is built.
 fn pictures(g: &Gather) -> usize {
     if g.input[0] < 64 { 1 } else { g.input[0] }
-}
-
-/// How the weight lies in memory, (3, 3, I, O) in either case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Weight {
-    /// As it is given: I are this convolution's inputs.
-    Straight(Slot),
-    /// An input gradient's: I are this convolution's outputs.
-    Turned(Slot),
-    /// At Winograd's points already.
-    Made(Slot),
 }
 
 /// The launches that make `y` from `x` and the weight.
