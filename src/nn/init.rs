@@ -5,6 +5,8 @@ use crate::graph::{Graph, Variables};
 use crate::ops::Value;
 use crate::tensor::layout::Layout;
 use crate::tensor::{Tensor, TensorType};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 /// How a parameter starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,12 +160,27 @@ pub fn reserve(variables: &Variables, specs: &[ParameterSpec]) -> Result<()> {
 
 /// Sets every parameter that does not exist yet to its first value.
 pub fn initialise(variables: &Variables, specs: &[ParameterSpec], seed: u64) -> Result<()> {
-    let missing: Vec<&ParameterSpec> = specs.iter().filter(|s| !variables.contains(&s.name)).collect();
+    let mut missing: Vec<&ParameterSpec> = specs.iter().filter(|s| !variables.contains(&s.name)).collect();
     reserve(variables, specs)?;
-    for spec in missing {
-        variables.set(&spec.name, &first_value(spec, seed))?;
-    }
-    Ok(())
+    // Values depend on seed and name alone, so any thread may make any of them; the largest first, so that none is left to one thread at the end.
+    missing.sort_by_key(|spec| std::cmp::Reverse(spec.ty.elements()));
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        // One value waits at most: what is made lies in host memory until it is uploaded.
+        let (send, made) = mpsc::sync_channel(1);
+        for _ in 0..std::thread::available_parallelism().map_or(1, |n| n.get()) {
+            let (send, next, missing) = (send.clone(), &next, &missing);
+            scope.spawn(move || {
+                while let Some(spec) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if send.send((&spec.name, first_value(spec, seed))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        made.into_iter().try_for_each(|(name, value)| variables.set(name, &value))
+    })
 }
 
 /// The first value of one parameter.
