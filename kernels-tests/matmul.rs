@@ -129,6 +129,22 @@ fn matmul() {
     check::<Spec>();
 }
 
+/// Sums are taken four at a time; what fills the last four must not meet an infinity.
+#[test]
+fn matmul_keeps_an_infinity_an_infinity() {
+    for variant in VARIANTS {
+        for k in 1..=9 {
+            let mut b = vec![1.0f32; 3 * k];
+            b[3 * (k - 1)] = f32::INFINITY;
+            let (a, b) = (Tensor::full([2, k], 1.0), Tensor::f32([k, 3], b));
+            let y = run_op(gpu(), Arc::new(MatMul { variant, ..MatMul::default() }), &[&a, &b]).expect("fits");
+            let y = y[0].as_f32();
+            let row = [f32::INFINITY, k as f32, k as f32];
+            assert_eq!(y, [row, row].concat(), "{variant:?}, k = {k}");
+        }
+    }
+}
+
 #[test]
 fn matmul_refuses_what_does_not_fit() {
     let message = |op: MatMul, a: &[usize], b: &[usize]| {

@@ -6,9 +6,9 @@
 
 use crate::conv2d::Case;
 use crate::harness::{Array, Expected, Rng, compare, gpu};
-use wgvision::graph::{Executable, Graph, Kind, Options, Plan, Precision, Variables};
+use wgvision::graph::{Executable, Graph, Kind, Options, Plan, Precision, Variables, run_op};
 use wgvision::ops::conv2d::Variant;
-use wgvision::tensor::TensorType;
+use wgvision::tensor::{Tensor, TensorType};
 
 /// |B'|, |G| and |A'| of the textbook: rows are points (of A', outputs), infinity last.
 struct Absolute {
@@ -159,8 +159,45 @@ fn prepared_weights_give_the_bits_of_a_single_run() {
         assert_eq!(made, 1, "two readers of one weight share its prepared form");
         // Halves stay as they are: what is prepared would be four times as large.
         let mut half = Executable::for_inference(&graph, &outputs, &variables, Precision::F16).unwrap();
-        let third = half.run(&[("x", &inputs[0])]).unwrap().wait().unwrap();
-        assert_ne!(third["a"].bytes(), third["a"].bytes().iter().map(|_| 0).collect::<Vec<u8>>());
+        let ran = half.run(&[("x", &inputs[0])]).unwrap().wait().unwrap();
+        let exact = plain.run(&[("x", &inputs[0])]).unwrap().wait().unwrap();
+        let [rounded, exact] = [&ran["a"], &exact["a"]].map(|t| t.as_f32());
+        let largest = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        let off = rounded.iter().zip(exact).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(off > 0.0 && off < largest / 256.0, "{off} of {largest}");
+    }
+}
+
+/// The bits of a 3x3 convolution, padded by one.
+fn bits(variant: Option<Variant>, x: &Tensor, weight: &Tensor) -> Vec<u8> {
+    let case = Case { padding: [1; 4], variant, ..Case::plain(false) };
+    run_op(gpu(), case.op(), &[x, weight]).unwrap()[0].bytes().to_vec()
+}
+
+#[test]
+fn a_picture_has_the_same_bits_alone_and_in_a_batch() {
+    let mut rng = Rng::for_test("winograd batch");
+    // Sizes at which the rule would decide otherwise if it counted all pictures' tiles.
+    for (side, channels) in [(5, 256), (10, 256), (13, 64), (40, 64)] {
+        let x = rng.tensor([8, side, side, channels]);
+        let weight = rng.tensor([3, 3, channels, channels]);
+        let one = side * side * channels;
+        let alone = Tensor::f32([1, side, side, channels], x.as_f32()[..one].to_vec());
+        let (batch, single) = (bits(None, &x, &weight), bits(None, &alone, &weight));
+        assert!(batch[..4 * one] == single[..], "{side}x{side}, {channels} channels");
+    }
+}
+
+#[test]
+fn few_channels_are_convolved_as_defined() {
+    let mut rng = Rng::for_test("winograd few channels");
+    for (inputs, outputs) in [(12, 32), (32, 12), (8, 8)] {
+        let x = rng.tensor([1, 48, 48, inputs]);
+        let weight = rng.tensor([3, 3, inputs, outputs]);
+        let usual = bits(None, &x, &weight);
+        for winograd in [Variant::Winograd2, Variant::Winograd4] {
+            assert!(usual != bits(Some(winograd), &x, &weight), "{inputs} to {outputs}: bits of {winograd:?}");
+        }
     }
 }
 

@@ -169,3 +169,39 @@ fn command(gpu: &Gpu, waiting: &[Placed], together: &Together) -> Result<Placed>
     let regions = together.windows.iter().cloned().chain(shared).chain([region]).collect();
     Ok((*at, Command::Launch { node: *node, launch, regions }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Buffer, Kernel, Needs};
+
+    static KERNEL: Kernel = Kernel { label: "none", source: "", params: &[], variants: &[], needs: Needs::Nothing };
+
+    #[test]
+    fn nothing_written_lies_in_another_binding() {
+        let Ok(gpu) = Gpu::open() else { panic!("this test needs an adapter: see docs/testing.md") };
+        let (one, other) = (gpu.allocate("one", 4096).unwrap(), gpu.allocate("other", 4096).unwrap());
+        let region = |buffer: &Buffer, offset, size| Region { buffer: buffer.clone(), offset, size };
+        let (param, grad) = (Slot::Input(0), Slot::Input(1));
+        let gang = Gang {
+            kernel: &KERNEL,
+            params: Vec::new(),
+            each: vec![param, grad],
+            shared: vec![Slot::Input(2)],
+            in_place: vec![(param, Slot::Output(0))],
+            elements: 4,
+            number: 0,
+        };
+        let taken = |windows: [Region; 2], control: Region| {
+            let member = Member { gang: &gang, each: Vec::new(), shared: vec![&control], cost: Cost::default() };
+            allowed(&gpu, &member, &windows)
+        };
+        let control = || region(&other, 2048, 16);
+        assert!(taken([region(&one, 0, 512), region(&other, 0, 512)], control()));
+        assert!(taken([region(&one, 0, 512), region(&one, 512, 512)], control()), "side by side");
+        assert!(!taken([region(&one, 0, 512), region(&one, 256, 512)], control()), "gradients among parameters");
+        assert!(!taken([region(&other, 1024, 2048), region(&one, 0, 512)], control()), "parameters around the control");
+        assert!(taken([region(&one, 0, 512), region(&other, 1024, 2048)], control()), "what is read may be read twice");
+        assert!(!taken([region(&one, 0, 8192), region(&other, 0, 512)], control()), "beyond the buffer");
+    }
+}
