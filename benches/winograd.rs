@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 use std::time::Instant;
+use wgvision::engine::bench::{compute_in_every_run, pattern};
 use wgvision::gpu::{DeviceKind, Gpu};
 use wgvision::graph::{Executable, Graph, Precision, Variables};
-use wgvision::ops::add::Add;
 use wgvision::ops::conv2d::{Conv2d, Variant};
 use wgvision::ops::reduce_sum::ReduceSum;
 use wgvision::tensor::{Tensor, TensorType};
@@ -81,9 +81,7 @@ fn build(gpu: &Gpu, pass: Pass, x: [usize; 4], outputs: usize, variant: Variant)
     let variables = Variables::new(gpu);
     let mut g = Graph::new();
     let parameter = |g: &mut Graph, name: &str, shape: [usize; 4]| {
-        let count: usize = shape.iter().product();
-        let data = (0..count).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect();
-        variables.set(name, &Tensor::f32(shape, data))?;
+        variables.set(name, &pattern(shape))?;
         g.parameter(name, TensorType::f32(shape))
     };
     let x = parameter(&mut g, "x", x)?;
@@ -95,11 +93,7 @@ fn build(gpu: &Gpu, pass: Pass, x: [usize; 4], outputs: usize, variant: Variant)
         return Executable::for_inference(&g, &[("sum", sum)], &variables, Precision::F32);
     }
     let grad = parameter(&mut g, "grad", y)?;
-    // A counter that each run changes, so that each run computes everything.
-    let runs = g.state("runs", TensorType::f32([1]))?;
-    let one = g.constant(Tensor::full([1], 1.0));
-    let counted = g.add(Add, &[runs, one])?;
-    g.update(runs, counted)?;
+    compute_in_every_run(&mut g)?;
     let y = g.named_all("conv", Arc::new(conv), &[x, weight])?[0];
     let made = match pass {
         Pass::InputGrad => g.gradients_from(&[(y, grad)], &[x])?[0].expect("y depends on x"),

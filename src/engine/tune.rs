@@ -3,12 +3,12 @@
 //! What came out is the caller's to keep ([`crate::gpu::Tuned`]). Problems come in the order of their arithmetic, so that what time there
 //! is goes where it counts; what it does not reach keeps to the rule, and so does a problem whose fastest way gains little.
 
+use super::bench::{compute_in_every_run, pattern};
 use crate::Result;
 use crate::gpu::{Gpu, Tuned};
 use crate::graph::{Executable, Graph, Kind, Plan, Variables};
-use crate::ops::add::Add;
 use crate::ops::{LaunchCx, OpRef, Value, Ways};
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{DType, Tensor, TensorType};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -144,22 +144,14 @@ fn executable(gpu: &Gpu, problem: &Problem, op: &OpRef) -> Result<Executable> {
     for (i, ty) in problem.inputs.iter().enumerate() {
         let name = format!("input {i}");
         inputs.push(graph.parameter(&name, ty.clone())?);
-        variables.set(&name, &pattern(ty))?;
+        let value = if ty.dtype == DType::F32 { pattern(&ty.shape) } else { Tensor::zeros(ty) };
+        variables.set(&name, &value)?;
     }
-    // What depends on parameters alone is computed when they change: a counter makes every run compute everything.
-    let runs = graph.state("runs", TensorType::f32([1]))?;
-    let one = graph.constant(Tensor::full([1], 1.0));
-    let counted = graph.add(Add, &[runs, one])?;
-    graph.update(runs, counted)?;
+    compute_in_every_run(&mut graph)?;
     let made = graph.named_all("timed", op.clone(), &inputs)?;
     for (i, (value, ty)) in made.into_iter().zip(&problem.outputs).enumerate() {
         let kept = graph.state(&format!("output {i}"), ty.clone())?;
         graph.update(kept, value)?;
     }
     Executable::new(&graph, &[], &variables)
-}
-
-fn pattern(ty: &TensorType) -> Tensor {
-    let values = Tensor::f32(&ty.shape, (0..ty.elements()).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect());
-    if ty.dtype == crate::tensor::DType::F32 { values } else { Tensor::zeros(ty) }
 }

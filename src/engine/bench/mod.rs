@@ -20,7 +20,7 @@ use crate::ops::Value;
 use crate::ops::add::Add;
 use crate::ops::expand::Expand;
 use crate::ops::reduce_sum::ReduceSum;
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{Shape, Tensor, TensorType};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -74,7 +74,7 @@ fn time_pass(gpu: &Gpu, layer: &Layer, train: bool, method: &Method) -> Result<L
     let (graph, outputs) = build(layer, train)?;
     let variables = Variables::new(gpu);
     for (name, shape) in [("x", layer.x_shape()), ("weight", layer.weight_shape())] {
-        variables.set(name, &pattern(&shape))?;
+        variables.set(name, &pattern(shape))?;
     }
     let named: Vec<(&str, _)> = outputs.iter().map(|(n, v)| (*n, *v)).collect();
     let bias = Tensor::full([layer.co], 0.5);
@@ -168,12 +168,7 @@ fn build(layer: &Layer, train: bool) -> Result<(Graph, Vec<Named>)> {
         let sum = g.add(ReduceSum::all(4), &[y])?;
         return Ok((g, vec![("y", sum)]));
     }
-    // What depends on variables alone is computed when they change: a counter that every run changes makes every run
-    // compute everything, on tensors that stay on the device.
-    let runs = g.state("runs", TensorType::f32([1]))?;
-    let one = g.constant(Tensor::full([1], 1.0));
-    let counted = g.add(Add, &[runs, one])?;
-    g.update(runs, counted)?;
+    compute_in_every_run(&mut g)?;
     let y = g.named_all(TIMED, layer.op(false), &[x, weight])?[0];
     let mut outputs = vec![("y", g.add(ReduceSum::all(4), &[y])?)];
     // The gradient of a sum: ones.
@@ -187,8 +182,18 @@ fn build(layer: &Layer, train: bool) -> Result<(Graph, Vec<Named>)> {
     Ok((g, outputs))
 }
 
+/// What depends on variables alone is computed when they change: a counter that every run changes makes every run
+/// compute everything, on tensors that stay on the device.
+pub fn compute_in_every_run(g: &mut Graph) -> Result<()> {
+    let runs = g.state("runs", TensorType::f32([1]))?;
+    let one = g.constant(Tensor::full([1], 1.0));
+    let counted = g.add(Add, &[runs, one])?;
+    g.update(runs, counted)
+}
+
 /// Numbers without structure to speak of; their values do not matter for time.
-fn pattern(shape: &[usize; 4]) -> Tensor {
+pub fn pattern(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
     let n: usize = shape.iter().product();
-    Tensor::f32(*shape, (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect())
+    Tensor::f32(shape, (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect())
 }
