@@ -143,3 +143,42 @@ fn networks_of_every_kind_run_on_made_up_pictures() {
         }
     }
 }
+
+/// On llvmpipe, kernels that further devices have compiled serve the one that runs: a second start compiles nothing.
+#[test]
+fn what_is_compiled_on_all_threads_is_found_again() {
+    if !Gpu::open().unwrap().facts().driver.contains("llvmpipe") {
+        eprintln!("skipped: only llvmpipe compiles at the first dispatch");
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().join("driver");
+    let start = || {
+        let arguments = ["profile", "--arch", "yolo-micro", "--size", "64", "--runs", "1", "-vv"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgvision"));
+        command.args(arguments).env_remove("MESA_SHADER_CACHE_DISABLE").env_remove("MESA_GLSL_CACHE_DISABLE");
+        command.env("MESA_SHADER_CACHE_DIR", &folder).env("WGVISION_CACHE", cache.path().join("ours"));
+        let output = command.output().expect("the program starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said.lines().filter(|line| line.contains("the driver has")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let cold = start();
+    let bytes = bytes_under(&folder);
+    assert!(bytes > 100_000, "the driver kept {bytes} bytes");
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        let on_one = |line: &String| line.ends_with("0 on 0 threads") || line.ends_with("1 on 1 threads");
+        assert!(!cold.is_empty() && !cold.iter().all(on_one), "{cold:#?}");
+    }
+    start();
+    assert_eq!(bytes_under(&folder), bytes, "a second start had something to compile");
+}
+
+fn bytes_under(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap());
+    let size = |entry: std::fs::DirEntry| match entry.file_type().unwrap().is_dir() {
+        true => bytes_under(&entry.path()),
+        false => entry.metadata().unwrap().len(),
+    };
+    entries.map(size).sum()
+}

@@ -27,6 +27,9 @@ pub struct BenchArgs {
     /// kernels, models: leave training out.
     #[arg(long)]
     forward: bool,
+    /// models: training steps alone.
+    #[arg(long, conflicts_with = "forward")]
+    train: bool,
     /// kernels: so many times the pictures of each layer; models: pictures at a time. For cards that one picture does not fill.
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
@@ -155,7 +158,8 @@ fn models(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
     let ceilings = Ceilings::measure(gpu)?;
     println!("{} ({}); {}", gpu.facts().name, gpu.facts().driver, said(&ceilings));
     let (mut all, mut rows) = (Vec::new(), Vec::new());
-    for case in cases.into_iter().filter(|case| !(case.train && args.forward)) {
+    let wanted = |case: &ModelCase| if case.train { !args.forward } else { !args.train };
+    for case in cases.into_iter().filter(wanted) {
         let case = ModelCase { batch: args.batch, ..case };
         let time = bench_models::time_model(gpu, &case, args.runs, ceilings)?;
         show(&time, args.top);

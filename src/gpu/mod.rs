@@ -4,6 +4,7 @@
 //! [`Region`]s, which know nothing of the backend. It decides nothing about what is computed.
 
 mod adapter;
+mod ahead;
 mod buffer;
 mod cooperative;
 mod error;
@@ -106,6 +107,7 @@ pub struct Options {
 pub struct Gpu(Arc<Inner>);
 
 struct Inner {
+    adapter: wgpu::Adapter,
     facts: AdapterFacts,
     profile: Profile,
     checked: bool,
@@ -173,11 +175,22 @@ impl Gpu {
         let immediate_bytes = parameters::immediate_bytes(&device, facts.kind, options.immediates);
         let counters = Counters::default();
         let cooperative = "not asked for (WGVISION_COOPERATIVE=1)".to_string();
-        let inner =
-            Inner { facts, profile, checked, cooperative, immediate_bytes, device, queue, pipelines, faults, counters };
+        let info = adapter.get_info();
+        let inner = Inner {
+            adapter,
+            facts,
+            profile,
+            checked,
+            cooperative,
+            immediate_bytes,
+            device,
+            queue,
+            pipelines,
+            faults,
+            counters,
+        };
         let mut gpu = Self(Arc::new(inner));
         if wants_cooperative {
-            let info = adapter.get_info();
             let one_size = info.subgroup_min_size == info.subgroup_max_size && gpu.0.profile.subgroups;
             let lanes = one_size.then_some(info.subgroup_min_size);
             let (found, note) = cooperative::probe(&gpu, &gpu.0.facts, lanes);
@@ -185,6 +198,26 @@ impl Gpu {
             (inner.profile.cooperative, inner.cooperative) = (found, note);
         }
         Ok(gpu)
+    }
+
+    /// Another device of the same adapter under the same settings, which keeps no pipelines on disk.
+    fn open_beside(&self) -> Result<Self> {
+        let first = &self.0;
+        let asks = first.device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        let (device, queue) = adapter::request_device(&first.adapter, &first.facts, asks)?;
+        Ok(Self(Arc::new(Inner {
+            adapter: first.adapter.clone(),
+            facts: first.facts.clone(),
+            profile: first.profile.clone(),
+            cooperative: first.cooperative.clone(),
+            checked: first.checked,
+            immediate_bytes: first.immediate_bytes,
+            pipelines: pipeline::Pipelines::new(&device, &first.adapter.get_info(), false),
+            faults: error::Faults::watch(&device),
+            counters: Counters::default(),
+            device,
+            queue,
+        })))
     }
 
     /// What became of cooperative matrices on this device, in a line.

@@ -28,6 +28,24 @@ impl Key {
 /// How long compiling may take before it is mentioned.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Says once that kernels are being compiled, when that takes long.
+pub(super) struct Patience {
+    kernels: usize,
+    since: Instant,
+    told: Once,
+}
+
+impl Patience {
+    pub fn mention(&self) {
+        if self.since.elapsed() > PATIENCE {
+            self.told.call_once(|| tracing::info!("compiling {} kernels for this device", self.kernels));
+        }
+    }
+}
+
+/// A launch whose pipeline is needed, and the pairs of its slots `(read, written)` that share memory.
+pub(super) type Wanted<'a> = (&'a Launch, Vec<(u32, u32)>);
+
 /// A pipeline and the layout of its one bind group.
 pub(super) struct Pipeline {
     pub compute: wgpu::ComputePipeline,
@@ -116,21 +134,19 @@ impl Gpu {
 
     /// Makes those of `wanted` that do not exist yet, several at a time: a driver that compiles when a pipeline is made takes its time for
     /// each. Fails with the first of them, in their order, that does not compile.
-    pub(super) fn make_pipelines(&self, wanted: &[(&Launch, Vec<(u32, u32)>)]) -> Result<()> {
+    pub(super) fn make_pipelines(&self, wanted: Vec<Wanted<'_>>) -> Result<()> {
         let mut seen = HashSet::new();
         let missing: Vec<_> = {
             let made = self.0.pipelines.made.lock().expect("no panic under lock");
-            let new = |(launch, aliases): &&(&Launch, Vec<(u32, u32)>)| {
+            let new = |(launch, aliases): &Wanted<'_>| {
                 let key = Key::of(launch, aliases);
                 !made.contains_key(&key) && seen.insert(key)
             };
-            wanted.iter().filter(new).collect()
+            wanted.into_iter().filter(new).collect()
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(missing.len());
-        if threads < 2 {
-            return Ok(());
-        }
-        let (next, started, told) = (AtomicUsize::new(0), Instant::now(), Once::new());
+        let next = AtomicUsize::new(0);
+        let patience = Patience { kernels: missing.len(), since: Instant::now(), told: Once::new() };
         let failed: Mutex<Vec<(usize, Error)>> = Mutex::default();
         let work = || {
             loop {
@@ -139,15 +155,14 @@ impl Gpu {
                 if let Err(e) = self.pipeline(launch, aliases) {
                     failed.lock().expect("no panic under lock").push((at, e));
                 }
-                if started.elapsed() > PATIENCE {
-                    told.call_once(|| tracing::info!("compiling {} kernels for this device", missing.len()));
-                }
+                patience.mention();
             }
         };
         std::thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(work)));
         let mut failed = failed.into_inner().expect("no panic under lock");
         failed.sort_by_key(|(at, _)| *at);
-        failed.into_iter().next().map_or(Ok(()), |(_, e)| Err(e))
+        failed.into_iter().next().map_or(Ok(()), |(_, e)| Err(e))?;
+        self.compile_ahead(&missing, &patience)
     }
 
     /// Keeps what has been compiled so far for the next run.

@@ -4,6 +4,7 @@
 //! larger than the budget or than the device's grid is split over ranges of workgroups.
 
 use super::parameters::{Given, Parameters};
+use super::pipeline::Pipeline;
 use super::timing::{COPY, Stopwatch};
 use super::{Cost, Gpu, Launch, NodeTime, Pace, Region};
 use crate::Result;
@@ -92,7 +93,7 @@ struct Step {
 enum Work {
     Dispatch {
         label: &'static str,
-        pipeline: Arc<super::pipeline::Pipeline>,
+        pipeline: Arc<Pipeline>,
         group: wgpu::BindGroup,
         immediates: Box<[u8]>,
         count: [u32; 3],
@@ -124,7 +125,7 @@ impl Program {
             Command::Launch { launch, regions, .. } => Some((launch, resolve_aliases(launch, regions).0)),
             Command::Copy { .. } => None,
         });
-        gpu.make_pipelines(&launches.collect::<Vec<_>>())?;
+        gpu.make_pipelines(launches.collect())?;
         let mut steps = Vec::new();
         for (command, parts) in commands.into_iter().zip(parts) {
             match command {
@@ -285,14 +286,24 @@ impl Program {
 impl Step {
     fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         if let Work::Dispatch { pipeline, group, immediates, count, .. } = &self.work {
-            pass.set_pipeline(&pipeline.compute);
-            pass.set_bind_group(0, group, &[]);
-            if !immediates.is_empty() {
-                pass.set_immediates(0, immediates);
-            }
-            pass.dispatch_workgroups(count[0], count[1], count[2]);
+            record_dispatch(pass, pipeline, group, immediates, *count);
         }
     }
+}
+
+pub(super) fn record_dispatch(
+    pass: &mut wgpu::ComputePass<'_>,
+    pipeline: &Pipeline,
+    group: &wgpu::BindGroup,
+    immediates: &[u8],
+    [x, y, z]: [u32; 3],
+) {
+    pass.set_pipeline(&pipeline.compute);
+    pass.set_bind_group(0, group, &[]);
+    if !immediates.is_empty() {
+        pass.set_immediates(0, immediates);
+    }
+    pass.dispatch_workgroups(x, y, z);
 }
 
 fn record_copy(encoder: &mut wgpu::CommandEncoder, from: &Region, to: &Region) {
@@ -337,10 +348,10 @@ fn resolve_aliases<'a>(launch: &Launch, regions: &'a [Region]) -> (Vec<(u32, u32
     (aliases, bound)
 }
 
-fn bind(
+pub(super) fn bind(
     gpu: &Gpu,
     launch: &Launch,
-    pipeline: &super::pipeline::Pipeline,
+    pipeline: &Pipeline,
     uniforms: &wgpu::Buffer,
     given: &Given,
     bound: &[Bound<'_>],
