@@ -22,6 +22,8 @@ use wgvision::tensor::{Tensor, TensorType};
 /// Kernels in the chain.
 const CHAIN: usize = 1000;
 const ROUNDS: usize = 9;
+/// Steps of Mask R-CNN.
+const STEPS: usize = 4;
 
 struct Way {
     name: &'static str,
@@ -79,7 +81,7 @@ fn mask_rcnn(immediates: bool) -> wgvision::Result<()> {
     let mut ready = network.compile(&gpu, true, 1, [320, 320])?;
     let (step, inputs) = ready.parts();
     let mut rows = Vec::new();
-    for round in 0..=ROUNDS {
+    for round in 0..=STEPS {
         let (before, on_cpu, started) = (gpu.host_time(), thread_ns(), Instant::now());
         let report = step.start(&inputs)?;
         let whole = started.elapsed().as_secs_f64() * 1e3;
@@ -87,11 +89,11 @@ fn mask_rcnn(immediates: bool) -> wgvision::Result<()> {
         let spent = gpu.host_time() - before;
         let [encoding, submitting] = [spent.encoding, spent.submitting].map(|t| t.as_secs_f64() * 1e3);
         gpu.wait()?;
-        // The first run compiles in the driver.
+        // The first run warms up.
         if round > 0 {
             rows.push([whole, cpu, encoding, submitting, whole - encoding - submitting]);
         }
-        if round == ROUNDS {
+        if round == STEPS {
             println!(
                 "Mask R-CNN's training step, {} dispatches in {} submissions, structs of up to {} bytes recorded, on {}:",
                 report.dispatches,

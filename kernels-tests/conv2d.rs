@@ -299,6 +299,43 @@ impl Case {
         all
     }
 
+    /// The kernels with large tiles, forward and backward: tiles of 64 and of 128, whole and cut, groups, strides, dilation.
+    pub fn check_large_tiles(transposed: bool) {
+        let mut rng = Rng::for_test("large tiles");
+        let base = Self { variant: Some(Variant::Tiled), ..Self::plain(transposed) };
+        let padded = Self { padding: [1; 4], bias: true, residual: true, activation: Activation::Relu, ..base.clone() };
+        let shapes: [(Self, [usize; 4], [usize; 2], usize); 10] = [
+            (base.clone(), [1, 16, 16, 8], [1, 1], 64),
+            (base.clone(), [2, 16, 16, 16], [1, 1], 128),
+            (Self { bias: true, residual: true, ..base.clone() }, [1, 18, 18, 8], [3, 3], 64),
+            (padded.clone(), [1, 17, 15, 16], [3, 3], 68),
+            (padded.clone(), [2, 17, 15, 8], [3, 3], 132),
+            (padded.clone(), [1, 15, 14, 72], [3, 3], 76),
+            (Self { groups: 2, ..padded.clone() }, [1, 13, 12, 96], [2, 3], 140),
+            (Self { stride: [2, 1], dilation: [2, 3], ..padded.clone() }, [1, 21, 26, 48], [3, 2], 64),
+            (Self { stride: [2, 2], ..padded.clone() }, [1, 25, 23, 56], [3, 3], 72),
+            (Self { stride: [2, 2], ..base }, [1, 16, 16, 64], [2, 2], 128),
+        ];
+        for (case, x, kernel, co) in shapes {
+            let inputs = case.inputs(&mut rng, x, kernel, co).expect("the kernel fits");
+            let arrays: Vec<Array> = inputs.iter().map(Array::from_tensor).collect();
+            let tensors: Vec<&Tensor> = inputs.iter().collect();
+            let got = run_op(gpu(), case.op(), &tensors).expect("runs");
+            compare(&format!("{case:?} {x:?}"), &got[0], &case.reference(&arrays)).unwrap_or_else(|e| panic!("{e}"));
+            // The gradients of the sum alone.
+            let case = Self { bias: false, residual: false, activation: Activation::None, ..case };
+            let g = rng.tensor(case.y_shape(inputs[0].shape(), inputs[1].shape()));
+            let exact = case.gradients(&arrays[0], &arrays[1], &Array::from_tensor(&g));
+            let options = Options { sentinels: true, ..Options::default() };
+            let single = run_op_checked(gpu(), case.op(), &tensors[..2], &[Some(&g)], options).expect("runs");
+            assert_eq!(single.damaged, None);
+            for (i, (got, want)) in single.grads.iter().zip(&exact).enumerate() {
+                let what = format!("{case:?} {x:?} input {i}");
+                compare(&what, got.as_ref().expect("wanted"), want).unwrap_or_else(|e| panic!("{e}"));
+            }
+        }
+    }
+
     /// Gradients of shapes that span several tiles and parts, against the exact ones.
     pub fn check_large_gradients(transposed: bool) {
         let mut rng = Rng::for_test("convolution gradients");
@@ -375,6 +412,11 @@ fn conv2d() {
 #[test]
 fn conv2d_large_gradients() {
     Case::check_large_gradients(false);
+}
+
+#[test]
+fn conv2d_large_tiles() {
+    Case::check_large_tiles(false);
 }
 
 #[test]

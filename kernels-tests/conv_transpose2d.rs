@@ -47,6 +47,11 @@ fn conv_transpose2d() {
 }
 
 #[test]
+fn conv_transpose2d_large_tiles() {
+    Case::check_large_tiles(true);
+}
+
+#[test]
 fn conv_transpose2d_large_gradients() {
     Case::check_large_gradients(true);
 }

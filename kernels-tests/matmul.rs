@@ -62,6 +62,11 @@ impl OpSpec for Spec {
                 cases.push(case(rng, size, [&[], &[]], op));
             }
         }
+        // Large tiles: of 64 and of 128, whole and cut, contiguous along the sum and across.
+        for (i, size) in [[64, 128, 8], [68, 72, 20], [132, 196, 12]].into_iter().cycle().take(12).enumerate() {
+            let op = MatMul { transpose_a: i % 2 == 1, transpose_b: i % 4 > 1, variant: Some(Variant::Tiled) };
+            cases.push(case(rng, size, if i < 8 { [&[], &[]] } else { [&[2], &[]] }, op));
+        }
         cases
     }
 

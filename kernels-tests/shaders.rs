@@ -66,10 +66,10 @@ fn storage(module: &Module) -> Vec<(u32, bool, naga::Handle<naga::Type>)> {
     vars.collect()
 }
 
-/// The texts of a kernel and what they need: as it stands, as it is bound, with each (read, written) pair of one type merged, and with
-/// everything that can be in half precision so, in both forms.
+/// The texts of a kernel and what they need: as it stands, as it is bound, with each (read, written) pair of one type merged, with
+/// everything that can be in half precision so, in both forms, and with pieces for devices with subgroups where it takes any.
 fn texts(kernel: &'static Kernel) -> Vec<(String, String, Needs)> {
-    let joined = join(kernel.source);
+    let joined = join(kernel.source, false);
     let module = parse(kernel.label, &joined);
     let bindings = storage(&module);
     let mut texts = vec![(kernel.label.to_string(), joined.clone())];
@@ -86,6 +86,12 @@ fn texts(kernel: &'static Kernel) -> Vec<(String, String, Needs)> {
         let form = |form| halve(&specialise(&joined, &[]), &halves, form).expect("each can");
         texts.push((format!("{} halves", kernel.label), form(HalfForm::Packed), kernel.needs));
         texts.push((format!("{} native halves", kernel.label), form(HalfForm::Native), with_f16(kernel.needs)));
+    }
+    let in_subgroups = join(kernel.source, true);
+    if in_subgroups != joined {
+        assert_eq!(kernel.needs, Needs::Nothing, "{}", kernel.label);
+        let text = specialise(&in_subgroups, &[]);
+        texts.push((format!("{} in subgroups", kernel.label), text, Needs::Subgroups));
     }
     texts
 }
@@ -246,7 +252,7 @@ fn every_kernel_takes_its_parameters_as_immediates() {
     let validator = has_spirv_val();
     for kernel in kernels() {
         let name = format!("{} immediate", kernel.label);
-        let text = immediate(&specialise(&join(kernel.source), &[]));
+        let text = immediate(&specialise(&join(kernel.source, false), &[]));
         let module = parse(&name, &text);
         let mut layouter = Layouter::default();
         layouter.update(module.to_ctx()).expect("a valid module has layouts");
@@ -278,7 +284,7 @@ fn every_kernel_takes_its_parameters_as_immediates() {
 #[test]
 fn uniform_structs_agree_with_the_wgsl() {
     for kernel in kernels() {
-        let module = parse(kernel.label, &join(kernel.source));
+        let module = parse(kernel.label, &join(kernel.source, false));
         let uniform = module
             .global_variables
             .iter()
@@ -297,7 +303,7 @@ fn uniform_structs_agree_with_the_wgsl() {
 #[test]
 fn bindings_are_numbered_without_gaps() {
     for kernel in kernels() {
-        let module = parse(kernel.label, &join(kernel.source));
+        let module = parse(kernel.label, &join(kernel.source, false));
         let mut found = Vec::new();
         for (_, var) in module.global_variables.iter() {
             if let Some(binding) = &var.binding {

@@ -1,4 +1,4 @@
-// uses: counted_rows, workgroup_sum
+// uses: counted_rows, workgroup_reduce
 
 // What grad_x_counted needs of each channel: lines[channel] = (scale, centre, mean_grad, slope) = (weight * rstd, mean,
 // grad_bias / n, rstd * grad_weight / n), n being the number of rows that count. Where none does, rstd is 0 and so is the gradient.

@@ -1,4 +1,4 @@
-// uses: workgroup_sum
+// uses: workgroup_reduce
 // norm = sqrt(sum of sums). control = (clip, finite, hyper...): finite is 1 where norm and loss are finite, told by exponent
 // bits, else 0; clip is min(1, max_norm / (norm + 1e-6)), or 1 without a maximum; PyTorch's clip_grad_norm_.
 // Where `growth` is not 0, the gradients are those of a loss that was multiplied by scaling[0]: norm and clip have it divided out, and

@@ -1,4 +1,4 @@
-// uses: stable, workgroup_sum
+// uses: stable, workgroup_reduce
 // Cross-entropy of the pixel's class y over C logits, with class weights w and a weight map: with l_c = -log softmax(x)_c,
 //   map ((1 - smoothing) w_y l_y + smoothing / C sum_c w_c l_c), and its share w_y of the divisor; both 0 where y is ignored.
 // Not reduced: result[i] is the loss of pixel i. Reduced: workgroup g makes result[2 g] and result[2 g + 1], the sums of losses

@@ -1,3 +1,4 @@
+// uses: workgroup_reduce
 // (box, objectness, class) = sum of part / pictures, and y their sum. One workgroup: invocation l adds part[l], part[l + 256], ... in order,
 // then the workgroup adds its 256 sums as a tree.
 
@@ -16,24 +17,15 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> objectness_part: array<f32>;
 @group(0) @binding(5) var<storage, read_write> class_part: array<f32>;
 
-var<workgroup> lanes: array<vec4<f32>, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = vec4<f32>(0.0);
     for (var i = lane; i < params.n; i += 256u) {
         sum += part[i];
     }
-    lanes[lane] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
-        if lane < half {
-            lanes[lane] += lanes[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = workgroup_sum4(sum, lane);
     if lane == 0u {
-        let mean = lanes[0] / params.pictures;
+        let mean = all / params.pictures;
         y[0] = mean.x + mean.y + mean.z;
         box_part[0] = mean.x;
         objectness_part[0] = mean.y;

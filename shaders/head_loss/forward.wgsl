@@ -1,4 +1,4 @@
-// uses: head_truth, iou
+// uses: workgroup_reduce, head_truth, iou
 // Finds the truth that each place of a head trains on, and the losses of the places, added for each workgroup.
 //   found[i] = number of the truth that place i got, -1 background, -2 ignored (a yolo or region prediction that overlaps some truth by more
 //   than params.ignore_thresh); part[g] = (box, objectness, class, 0) of the 256 places of workgroup g, before division by the pictures.
@@ -11,8 +11,6 @@
 @group(0) @binding(4) var<storage, read> prior: array<f32>;
 @group(0) @binding(5) var<storage, read_write> found: array<i32>;
 @group(0) @binding(6) var<storage, read_write> part: array<vec4<f32>>;
-
-var<workgroup> lanes: array<vec4<f32>, 256>;
 
 fn find(p: Place) -> i32 {
     let first = p.picture * params.truths;
@@ -125,15 +123,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         found[i] = got;
         sum = vec4<f32>(box_loss(p, got), objectness_loss(p, got), class_loss(p, got), 0.0);
     }
-    lanes[lane] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
-        if lane < half {
-            lanes[lane] += lanes[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = workgroup_sum4(sum, lane);
     if lane == 0u {
-        part[g] = lanes[0];
+        part[g] = all;
     }
 }

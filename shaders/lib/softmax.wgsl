@@ -4,6 +4,8 @@
 // at least 256 elements) have a workgroup each: the grid is rows; partial results meet in a tree, always in the same order.
 // Subtracting the maximum keeps exp from overflowing.
 
+// uses: workgroup_reduce
+
 override LONG: bool = false;
 
 struct Params {
@@ -17,8 +19,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-var<workgroup> partial: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -35,16 +35,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         largest = max(largest, x[base + k * params.inner]);
     }
     if LONG {
-        partial[lane] = largest;
-        workgroupBarrier();
-        for (var half = 128u; half > 0u; half /= 2u) {
-            if lane < half {
-                partial[lane] = max(partial[lane], partial[lane + half]);
-            }
-            workgroupBarrier();
-        }
-        largest = partial[0];
-        workgroupBarrier();
+        largest = workgroup_max(largest, lane);
     }
 
     var sum = 0.0;
@@ -52,15 +43,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         sum += exp(x[base + k * params.inner] - largest);
     }
     if LONG {
-        partial[lane] = sum;
-        workgroupBarrier();
-        for (var half = 128u; half > 0u; half /= 2u) {
-            if lane < half {
-                partial[lane] += partial[lane + half];
-            }
-            workgroupBarrier();
-        }
-        sum = partial[0];
+        sum = workgroup_sum(sum, lane);
     }
 
     if row < params.rows {

@@ -1,6 +1,8 @@
 // grad_x[k] = pull(grad_y[k], y[k], s) along a row, where s is the sum of term(grad_y[k], y[k]) over the row. The kernel that
 // names this piece defines term and pull. Rows, grid, tail and order are those of shaders/lib/softmax.wgsl.
 
+// uses: workgroup_reduce
+
 override LONG: bool = false;
 
 struct Params {
@@ -15,8 +17,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;
-
-var<workgroup> partial: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -34,15 +34,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         sum += term(grad_y[at], y[at]);
     }
     if LONG {
-        partial[lane] = sum;
-        workgroupBarrier();
-        for (var half = 128u; half > 0u; half /= 2u) {
-            if lane < half {
-                partial[lane] += partial[lane + half];
-            }
-            workgroupBarrier();
-        }
-        sum = partial[0];
+        sum = workgroup_sum(sum, lane);
     }
 
     if row < params.rows {

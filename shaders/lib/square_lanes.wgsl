@@ -2,7 +2,7 @@
 // NaN may be optimised away. Invocation l adds the squares of four neighbours at a time, those from 4 l on first, then 1024
 // further on; the workgroup adds its 256 sums as a tree.
 
-var<workgroup> tops: array<u32, 256>;
+// uses: workgroup_reduce
 
 struct Squares {
     sum: vec4<f32>,
@@ -22,15 +22,8 @@ fn first_of(v: vec4<f32>, left: u32) -> vec4<f32> {
 
 // Every invocation calls this; all receive the result.
 fn merge_squares(mine: Squares, lane: u32) -> f32 {
-    tops[lane] = max(max(mine.top.x, mine.top.y), max(mine.top.z, mine.top.w));
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
-        if lane < half {
-            tops[lane] = max(tops[lane], tops[lane + half]);
-        }
-        workgroupBarrier();
-    }
-    let bad = select(0u, 1u, tops[0] >= 0x7f800000u);
+    let top = workgroup_top(max(max(mine.top.x, mine.top.y), max(mine.top.z, mine.top.w)), lane);
+    let bad = select(0u, 1u, top >= 0x7f800000u);
     let total = workgroup_sum((mine.sum.x + mine.sum.y) + (mine.sum.z + mine.sum.w), lane);
     return bitcast<f32>(bitcast<u32>(total) | (bad * 0x7fc00000u));
 }

@@ -1,5 +1,5 @@
 // Inclusive prefix sum over the 256 invocations of a workgroup. All of them must call it (Hillis and Steele 1986). Doubling by addition
-// keeps compilers from unrolling: see workgroup_sum.wgsl.
+// keeps compilers from unrolling: see workgroup_reduce.wgsl.
 var<workgroup> scan_lanes: array<u32, 256>;
 
 fn workgroup_scan(lane: u32, value: u32) -> u32 {

@@ -1,3 +1,4 @@
+// uses: workgroup_reduce
 // count[0] = sum of partial. One workgroup.
 
 struct Params {
@@ -12,23 +13,14 @@ struct Params {
 @group(0) @binding(1) var<storage, read> partial: array<u32>;
 @group(0) @binding(2) var<storage, read_write> count: array<u32>;
 
-var<workgroup> lanes: array<u32, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = 0u;
     for (var i = lane; i < params.n; i += 256u) {
         sum += partial[i];
     }
-    lanes[lane] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
-        if lane < half {
-            lanes[lane] += lanes[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = workgroup_count(sum, lane);
     if lane == 0u {
-        count[0] = lanes[0];
+        count[0] = all;
     }
 }

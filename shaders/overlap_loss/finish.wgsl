@@ -1,4 +1,4 @@
-// uses: stable
+// uses: workgroup_reduce, stable
 // sums[r] = sum of piece[r, .], and y = mean over the rows of the loss of each row's sums (I, P, T, E):
 //   dice 1 - (2 I + eps) / (P + T + eps); Jaccard with J = (I + eps) / (P + T - I + eps): 1 - J or 1 - log J;
 //   both: alpha E / row + (1 - alpha) Jaccard.
@@ -22,8 +22,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4<f32>>;
 
-var<workgroup> lanes: array<vec4<f32>, 256>;
-
 fn loss_of(s: vec4<f32>) -> f32 {
     if params.kind == 0u {
         return 1.0 - (2.0 * s.x + params.eps) / (s.y + s.z + params.eps);
@@ -44,19 +42,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         for (var c = lane; c < params.chunks; c += 256u) {
             sum += piece[r * params.chunks + c];
         }
-        lanes[lane] = sum;
-        workgroupBarrier();
-        for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
-            if lane < half {
-                lanes[lane] += lanes[lane + half];
-            }
-            workgroupBarrier();
-        }
+        let all = workgroup_sum4(sum, lane);
         if lane == 0u {
-            sums[r] = lanes[0];
-            loss += loss_of(lanes[0]);
+            sums[r] = all;
+            loss += loss_of(all);
         }
-        workgroupBarrier();
     }
     if lane == 0u {
         y[0] = loss / f32(params.rows);

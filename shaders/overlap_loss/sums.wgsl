@@ -1,4 +1,4 @@
-// uses: stable
+// uses: workgroup_reduce, stable
 // Sums over a piece of a row, with p = sigmoid(x): (p t, p, t, w BCE(x, t)). Workgroup (c, r) makes piece[r * chunks + c]
 // from elements [4096 c, 4096 (c + 1)) of row r: each invocation adds 16 terms 256 apart, then the workgroup adds its 256
 // sums as a tree. The tail is guarded here.
@@ -24,8 +24,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
 @group(0) @binding(4) var<storage, read_write> piece: array<vec4<f32>>;
 
-var<workgroup> lanes: array<vec4<f32>, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chunk = group.x + params.origin.x;
@@ -45,15 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         sum += vec4<f32>(p * t, p, t, entropy);
     }
-    lanes[lane] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half -= (half + 1u) / 2u) {
-        if lane < half {
-            lanes[lane] += lanes[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = workgroup_sum4(sum, lane);
     if lane == 0u {
-        piece[row * params.chunks + chunk] = lanes[0];
+        piece[row * params.chunks + chunk] = all;
     }
 }

@@ -1,4 +1,4 @@
-// uses: workgroup_sum
+// uses: workgroup_reduce
 // y[0] = (sum of partial) / divisor. One workgroup: invocation l adds partial[l], partial[l + 256], ... in order, then the
 // workgroup adds its 256 sums as a tree.
 

@@ -1,4 +1,4 @@
-// uses: workgroup_sum, square_lanes
+// uses: workgroup_reduce, square_lanes
 // next[first + g] = sum of the squares of x[16384 g .. 16384 (g + 1)), or a NaN if any of them is a NaN or an infinity;
 // next[j] = sums[j] elsewhere. Workgroup g makes element first + g, in the order that square_lanes.wgsl says. Elements that are only
 // carried over go round the invocations of the whole grid; when the op works in place that copies each onto itself.

@@ -1,4 +1,4 @@
-// uses: workgroup_sum, square_lanes, gang
+// uses: workgroup_reduce, square_lanes, gang
 // forward.wgsl for many tensors: next[number] = sum of the squares of a piece. Workgroup g works on table[g]; the grid is the
 // table's length.
 

@@ -73,6 +73,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Whether sums and prefix sums over a workgroup go by subgroups first; else as trees. `WGVISION_VARIANT` may force trees.
+    pub fn reduces_in_subgroups(&self) -> bool {
+        self.subgroup_size >= 4 && self.forced.of("reduce") != Some("tree")
+    }
+
     /// How tensors in half precision are read and written.
     pub fn half_form(&self) -> HalfForm {
         if self.f16 { HalfForm::Native } else { HalfForm::Packed }

@@ -177,7 +177,7 @@ impl Gpu {
         let recorded = self.records_parameters(params.len());
         let started = Instant::now();
         let device = &self.0.device;
-        let text = shader::specialise(&shader::join(kernel.source), aliases);
+        let text = shader::specialise(&shader::join(kernel.source, self.profile().reduces_in_subgroups()), aliases);
         let stays = |binding: &u32| !aliases.iter().any(|(read, _)| read == binding);
         let halves: Vec<u32> = launch.halves.iter().copied().filter(stays).collect();
         let text = match halves.is_empty() {

@@ -66,12 +66,15 @@ const LIBRARY: &[(&str, &str)] = &[
     ("strided", include_str!("../../shaders/lib/strided.wgsl")),
     ("suppression", include_str!("../../shaders/lib/suppression.wgsl")),
     ("tanh_series", include_str!("../../shaders/lib/tanh_series.wgsl")),
+    ("tile_product", include_str!("../../shaders/lib/tile_product.wgsl")),
     ("weight_f16", include_str!("../../shaders/lib/weight_f16.wgsl")),
     ("weight_f32", include_str!("../../shaders/lib/weight_f32.wgsl")),
     ("weight_packed", include_str!("../../shaders/lib/weight_packed.wgsl")),
     ("window", include_str!("../../shaders/lib/window.wgsl")),
+    ("workgroup_reduce", include_str!("../../shaders/lib/workgroup_reduce.wgsl")),
+    ("workgroup_reduce_subgroups", include_str!("../../shaders/lib/workgroup_reduce_subgroups.wgsl")),
     ("workgroup_scan", include_str!("../../shaders/lib/workgroup_scan.wgsl")),
-    ("workgroup_sum", include_str!("../../shaders/lib/workgroup_sum.wgsl")),
+    ("workgroup_scan_subgroups", include_str!("../../shaders/lib/workgroup_scan_subgroups.wgsl")),
 ];
 
 /// The text of `shaders/lib/NAME.wgsl`, if there is one.
@@ -79,11 +82,15 @@ pub fn library_piece(name: &str) -> Option<&'static str> {
     LIBRARY.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
 
-/// The kernel's text behind the library pieces it names (`// uses: activation, hash`), each once, in order of first use.
-/// `enable` directives move to the front, where WGSL wants them. Panics on an unknown piece: the files ship with the crate.
-pub fn join(source: &str) -> String {
+/// Pieces that have a twin of the same names for devices with subgroups, called `NAME_subgroups`.
+const WITH_TWINS: [&str; 2] = ["workgroup_reduce", "workgroup_scan"];
+
+/// The kernel's text behind the library pieces it names (`// uses: activation, hash`), each once, in order of first use; with
+/// `subgroups`, twins that need them instead of the pieces that have one. `enable` directives move to the front, where WGSL wants
+/// them. Panics on an unknown piece: the files ship with the crate.
+pub fn join(source: &str, subgroups: bool) -> String {
     let mut names = Vec::new();
-    collect(source, &mut names);
+    collect(source, subgroups, &mut names);
     let mut text = String::new();
     let pieces: Vec<&str> = names.iter().map(|n| library_piece(n).expect("piece exists")).chain([source]).collect();
     for piece in &pieces {
@@ -101,14 +108,16 @@ pub fn join(source: &str) -> String {
     text
 }
 
-fn collect(source: &str, names: &mut Vec<String>) {
+fn collect(source: &str, subgroups: bool, names: &mut Vec<String>) {
     for line in source.lines() {
         let Some(list) = line.strip_prefix("// uses:") else { continue };
         for name in list.split(',').map(str::trim) {
-            let piece = library_piece(name).unwrap_or_else(|| panic!("shaders/lib has no piece named '{name}'"));
-            if !names.iter().any(|n| n == name) {
-                collect(piece, names);
-                names.push(name.to_string());
+            let twin = subgroups && WITH_TWINS.contains(&name);
+            let name = if twin { format!("{name}_subgroups") } else { name.to_string() };
+            let piece = library_piece(&name).unwrap_or_else(|| panic!("shaders/lib has no piece named '{name}'"));
+            if !names.contains(&name) {
+                collect(piece, subgroups, names);
+                names.push(name);
             }
         }
     }
@@ -182,7 +191,7 @@ mod tests {
 
     #[test]
     fn pieces_come_once_and_first() {
-        let text = join("// uses: hash\n// uses: hash\nfn main_body() {}\n");
+        let text = join("// uses: hash\n// uses: hash\nfn main_body() {}\n", false);
         assert_eq!(text.matches("fn pcg").count(), 1);
     }
 }

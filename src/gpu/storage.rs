@@ -51,7 +51,7 @@ pub fn halve(text: &str, bindings: &[u32], form: HalfForm) -> Option<String> {
         let accessed = accesses(&marked, name, &declared)?;
         text = accessed.replace('\u{0}', &format!("{before}array<Half{lanes}>{rest}"));
     }
-    Some(if bindings.is_empty() { text } else { join(&format!("{}{text}", form.piece())) })
+    Some(if bindings.is_empty() { text } else { join(&format!("{}{text}", form.piece()), false) })
 }
 
 /// Whether a kernel can have the tensor at `binding` in half precision.
@@ -61,7 +61,7 @@ pub fn takes_half(kernel: &'static Kernel, binding: u32) -> bool {
     let key = (std::ptr::from_ref(kernel) as usize, binding);
     let found = known.lock().expect("no panic under lock").get(&key).copied();
     found.unwrap_or_else(|| {
-        let takes = halve(&join(kernel.source), &[binding], HalfForm::Packed).is_some();
+        let takes = halve(&join(kernel.source, false), &[binding], HalfForm::Packed).is_some();
         known.lock().expect("no panic under lock").insert(key, takes);
         takes
     })

@@ -23,6 +23,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "conv_width", variants: &["narrow", "wide"] },
     Family { name: "matmul", variants: &["registers", "subgroup", "tiled"] },
     Family { name: "nms", variants: &["subgroup", "workgroup"] },
+    Family { name: "reduce", variants: &["tree", "subgroup"] },
     Family { name: "roi_align", variants: &["single", "several"] },
 ];
 

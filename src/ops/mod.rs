@@ -18,6 +18,7 @@ mod reduction;
 mod rows;
 mod stored;
 mod strided;
+mod tile;
 
 pub use attrs::Attrs;
 pub use entry::{Arg, Attr, Built, Entry, image_dim};

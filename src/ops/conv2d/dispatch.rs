@@ -3,10 +3,10 @@
 //! The rule is static: kind of device and shape decide, nothing is measured at run time.
 
 use super::geometry::{Axis, Gather};
-use super::halves::halves;
+use super::halves::{Halves, halves};
 use super::params::{GatherParams, TurnParams};
 use crate::gpu::{Cooperative, DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
-use crate::ops::{Activation, LaunchCx, OpRef, Ways};
+use crate::ops::{Activation, LaunchCx, OpRef, Ways, tile};
 
 /// The ways to make a convolution. Not every way takes every shape; [`choose`] falls back to one that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Variant {
     Registers,
     /// Sixteen pixels by sixteen channels, activations handed round a subgroup. Any shape; for software devices.
     Subgroup,
-    /// 64 by 64 or 32 by 32 tiles through workgroup memory. Any shape; for real GPUs.
+    /// Tiles of 32 to 128 pixels and channels through workgroup memory. Any shape; for real GPUs.
     Tiled,
     /// Cooperative matrices. Output channels of a group in pairs; where they were asked for and the device makes them right.
     Cooperative,
@@ -115,6 +115,14 @@ halves!(
     "// uses: columns_pairs\n",
     "gather_tiled.wgsl",
     &[SMALL_TILE],
+    Needs::Nothing,
+    Needs::F16
+);
+halves!(
+    TILED4,
+    "conv2d.tiled4",
+    "gather_tiled4.wgsl",
+    &[&[("SIDE", 128.0), ("LANES", 256.0), INSIDE], tile::LARGE],
     Needs::Nothing,
     Needs::F16
 );
@@ -238,13 +246,13 @@ pub(crate) fn gather(
     let flat = g.groups == 1 && g.axes[1].up == 1 && g.axes[1].tap == 1;
     let pairs = outputs.is_multiple_of(2);
     let fine = inputs.is_multiple_of(4) && pairs;
-    let side = tile_side(g, cx.profile.kind);
+    let (tiled, side, tile) = tiled(g, cx.profile.kind);
     let lanes = match variant {
         Variant::Lanes => lanes(g.output[3], cx.profile),
         Variant::Depthwise => lanes(g.output[3] / 4, cx.profile),
         _ => lanes(outputs.div_ceil(4), cx.profile),
     };
-    let (kernel, tile, mut blocks) = match variant {
+    let (kernel, pixels, mut blocks) = match variant {
         Variant::Lanes => (&LANES, 8, g.output[3].div_ceil(lanes)),
         Variant::Depthwise => (&DEPTHWISE, 8, (g.output[3] / 4).div_ceil(lanes)),
         Variant::Registers => (&REGISTERS, 4, (outputs / 4).div_ceil(lanes)),
@@ -260,23 +268,22 @@ pub(crate) fn gather(
             };
             (kernel, 2 * form.side(), outputs.div_ceil(2 * form.side()))
         }
-        Variant::Tiled if pairs => (&TILED_PAIRS, side, outputs.div_ceil(side)),
-        Variant::Tiled => (&TILED, side, outputs.div_ceil(side)),
+        Variant::Tiled => (tiled, side, outputs.div_ceil(side)),
         Variant::Winograd2 | Variant::Winograd4 => unreachable!("never chosen for a single kernel"),
     };
     // Blocks of channels that a workgroup makes in turn.
     let mut turns = 1;
     if variant == Variant::Subgroup && fine {
-        turns = turns_of(blocks, g.phase_pixels().div_ceil(tile) * g.phases() * g.groups, g.weight_elements());
+        turns = turns_of(blocks, g.phase_pixels().div_ceil(pixels) * g.phases() * g.groups, g.weight_elements());
         blocks = blocks.div_ceil(turns);
     }
     let groups = match variant {
         // Tiles along rows, so that nothing but the first pixel's place needs a division.
         Variant::Lanes | Variant::Depthwise => {
             let [rows, columns] = g.phase_extent();
-            [columns.div_ceil(tile), blocks, g.phases() * g.output[0] * rows]
+            [columns.div_ceil(pixels), blocks, g.phases() * g.output[0] * rows]
         }
-        _ => [g.phase_pixels().div_ceil(tile), blocks * g.groups, g.phases()],
+        _ => [g.phase_pixels().div_ceil(pixels), blocks * g.groups, g.phases()],
     }
     .map(|n| n as u32);
     // What costs little to decide while running is in the uniform: every set of overrides is a kernel to compile.
@@ -284,7 +291,7 @@ pub(crate) fn gather(
         Variant::Lanes => vec![("LANES", lanes as f64), ("GROUPED", f64::from(u8::from(g.groups > 1)))],
         Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
         Variant::Cooperative => vec![("LANES", f64::from(cx.profile.subgroup_size))],
-        Variant::Tiled if side == 32 => SMALL_TILE.to_vec(),
+        Variant::Tiled => tile,
         _ => Vec::new(),
     };
     let rounds = match variant {
@@ -336,18 +343,24 @@ pub(crate) fn turn_weight(
     launch.with(&[("GROUPED", f64::from(u8::from(groups > 1)))]).costing(n, 8 * n)
 }
 
-/// Overrides of the tiled kernel's smaller tile.
+/// Overrides of the tiled kernels: a tile of 32 where 64 is usual, and one that never leaves the tensors.
 const SMALL_TILE: crate::gpu::Variant = &[("SIDE", 32.0), ("LANES", 64.0)];
+const INSIDE: (&str, f64) = ("INSIDE", 1.0);
 
-/// Pixels and channels of a tile: 64, or 32 where there would be fewer tiles than a device of this kind has room for.
-fn tile_side(g: &Gather, kind: DeviceKind) -> usize {
-    let tiles = g.phase_pixels().div_ceil(64) * g.phases() * g.group_outputs().div_ceil(64) * g.groups;
-    let room = match kind {
-        DeviceKind::Discrete => 256,
-        DeviceKind::Integrated => 64,
-        DeviceKind::Software => 16,
-    };
-    if tiles < room { 32 } else { 64 }
+/// Which of the tiled kernels takes a layer, its tile's side and its overrides.
+fn tiled(g: &Gather, kind: DeviceKind) -> (&'static Halves, usize, Vec<(&'static str, f64)>) {
+    let (inputs, outputs, pixels) = (g.group_inputs(), g.group_outputs(), g.phase_pixels());
+    let side = tile::side(kind, [pixels, outputs], g.phases() * g.groups);
+    let even = inputs.is_multiple_of(8) && outputs.is_multiple_of(4) && g.spare.is_multiple_of(4);
+    if side > 32 && even {
+        let inside = g.stays_inside() && pixels.is_multiple_of(side) && outputs.is_multiple_of(side);
+        return (&TILED4, side, tile::overrides(side).into_iter().chain(inside.then_some(INSIDE)).collect());
+    }
+    let kernel = if outputs.is_multiple_of(2) { &TILED_PAIRS } else { &TILED };
+    match side {
+        32 => (kernel, 32, SMALL_TILE.to_vec()),
+        _ => (kernel, 64, Vec::new()),
+    }
 }
 
 /// How many blocks of output channels a workgroup makes in turn, where a workgroup costs about as much as a short sum: all of them if the
@@ -403,6 +416,30 @@ fn params(g: &Gather) -> GatherParams {
 mod tests {
     use super::*;
     use crate::gpu::{FAMILIES, Forced, Tuned};
+
+    #[test]
+    fn the_largest_tile_that_fills_a_device_is_taken() {
+        let layer = |n: usize, side: usize, inputs: usize, outputs: usize, kernel: usize| Gather {
+            input: [n, side, side, inputs],
+            output: [n, side, side, outputs],
+            kernel: [kernel; 2],
+            groups: 1,
+            axes: [Axis::forward(1, kernel / 2, 1); 2],
+            spare: 0,
+        };
+        let taken = |g: Gather, kind| {
+            let (kernel, side, overrides) = tiled(&g, kind);
+            (kernel.full.label, side, overrides.contains(&INSIDE))
+        };
+        use DeviceKind::{Discrete, Integrated};
+        assert_eq!(taken(layer(1, 28, 128, 128, 3), Discrete), ("conv2d.tiled_pairs", 32, false));
+        assert_eq!(taken(layer(16, 28, 128, 128, 3), Discrete), ("conv2d.tiled4", 64, false));
+        assert_eq!(taken(layer(16, 56, 128, 128, 3), Discrete), ("conv2d.tiled4", 128, false));
+        assert_eq!(taken(layer(16, 56, 64, 256, 1), Discrete), ("conv2d.tiled4", 128, true));
+        assert_eq!(taken(layer(16, 56, 256, 64, 1), Discrete), ("conv2d.tiled4", 64, true));
+        assert_eq!(taken(layer(1, 56, 64, 256, 1), Integrated), ("conv2d.tiled4", 64, true));
+        assert_eq!(taken(layer(16, 112, 3, 64, 3), Discrete), ("conv2d.tiled_pairs", 64, false));
+    }
 
     #[test]
     fn a_wish_comes_before_a_forced_name_and_that_before_a_timed_one() {

@@ -128,6 +128,19 @@ impl Gather {
         self.output[0] * h * w
     }
 
+    /// Whether every tap of every output meets an input, and every phase is as large as the largest.
+    pub fn stays_inside(&self) -> bool {
+        [0, 1].into_iter().all(|d| {
+            let axis = self.axes[d];
+            let reach = (self.kernel[d] as isize - 1) * axis.tap;
+            let last = (self.output[1 + d] as isize - 1) * axis.down as isize;
+            let least = axis.base + reach.min(0);
+            let most = last + axis.base + reach.max(0);
+            let end = (self.input[1 + d] as isize - 1) * axis.up as isize;
+            least >= 0 && most <= end && self.output[1 + d].is_multiple_of(axis.up)
+        })
+    }
+
     /// All that decides how long it takes, as a text.
     pub fn name(&self) -> String {
         let [y, x] = self.axes;
@@ -163,6 +176,30 @@ mod tests {
         let up =
             Gather { input: [1, 32, 32, 256], output: [1, 64, 64, 128], kernel: [2, 2], groups: 1, axes, spare: 0 };
         assert_eq!(up.multiply_adds(), 64 * 64 * 128 * 256);
+    }
+
+    #[test]
+    fn a_layer_that_stays_inside_meets_inputs_alone() {
+        let layer = |axis: Axis, kernel: usize, input: usize, output: usize| Gather {
+            input: [1, input, input, 8],
+            output: [1, output, output, 8],
+            kernel: [kernel, kernel],
+            groups: 1,
+            axes: [axis; 2],
+            spare: 0,
+        };
+        let forward = |stride, padding, kernel, input, output| {
+            layer(Axis::forward(stride, padding, 1), kernel, input, output).stays_inside()
+        };
+        assert!(forward(1, 0, 1, 8, 8) && forward(2, 0, 1, 8, 4) && forward(1, 0, 3, 8, 6) && forward(2, 0, 3, 9, 4));
+        assert!(!forward(1, 1, 3, 8, 8) && !forward(1, 0, 3, 8, 8) && !forward(2, 0, 1, 6, 4));
+        let back = |stride, padding, kernel, input, output| {
+            layer(Axis::transposed(stride, padding, 1), kernel, input, output).stays_inside()
+        };
+        // An input gradient's edges meet fewer taps; phases of 2 in 9 pixels differ.
+        assert!(back(1, 0, 1, 8, 8) && !back(1, 0, 3, 6, 8) && !back(2, 0, 1, 5, 9));
+        // A kernel as wide as its stride: U-Net's up-convolution has no edge, but the rule looks at all taps alike.
+        assert!(!back(2, 0, 2, 4, 8));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::dispatch::{Variant, choose, kernel, lanes, wanted};
 use super::geometry::Axis;
 use super::params::{SumParams, WeightParams};
 use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
-use crate::ops::Work;
+use crate::ops::{Work, tile};
 
 kernel!(WEIGHT_LANES, "conv2d.weight_lanes", "weight_lanes.wgsl", WeightParams, &[&[("ROWS", 1.0)]]);
 kernel!(WEIGHT_DEPTHWISE, "conv2d.weight_depthwise", "weight_depthwise.wgsl", WeightParams, &[]);
@@ -19,6 +19,7 @@ kernel!(
     Needs::Subgroups
 );
 kernel!(WEIGHT_TILED, "conv2d.weight_tiled", "weight_tiled.wgsl", WeightParams, &[&[("MOVING_COLUMNS", 1.0)]]);
+kernel!(WEIGHT_TILED4, "conv2d.weight_tiled4", "weight_tiled4.wgsl", WeightParams, &[tile::LARGE]);
 kernel!(SUM_ROWS, "conv2d.sum_rows", "sum_rows.wgsl", SumParams, &[]);
 
 /// A weight gradient: `rows` has the weight's input channels, `columns` its output channels; `anchors` is the picture
@@ -78,6 +79,9 @@ impl WeightSum {
         };
         // Few input channels fill a tile only together with other taps, which moving columns forbid.
         let fine = inputs.is_multiple_of(4) && outputs.is_multiple_of(2) && (inputs >= 16 || self.moving_columns);
+        // A large tile has the rows of one tap alone; fewer than these would leave most of it empty.
+        let large = inputs.is_multiple_of(4) && outputs.is_multiple_of(4) && inputs >= 48;
+        let side = tile::side(profile.kind, [inputs, outputs], taps * self.groups).max(64);
         let in_rows = if inputs == 1 { 1 } else { 4 };
         let (kernel, blocks, grid_x, grid_y) = match variant {
             Variant::Lanes => {
@@ -101,6 +105,10 @@ impl WeightSum {
                 (&WEIGHT_SUBGROUP_ANY, blocks, blocks * self.groups, self.row_tiles(16))
             }
             Variant::Cooperative => unreachable!("there are none"),
+            Variant::Tiled if large => {
+                let blocks = outputs.div_ceil(side);
+                (&WEIGHT_TILED4, blocks, blocks * self.groups, taps * inputs.div_ceil(side))
+            }
             Variant::Tiled => {
                 let blocks = outputs.div_ceil(64);
                 (&WEIGHT_TILED, blocks, blocks * self.groups, self.row_tiles(64))
@@ -141,6 +149,7 @@ impl WeightSum {
                 ("ROWS", in_rows as f64),
             ],
             Variant::Depthwise | Variant::Registers => vec![("LANES", lanes as f64)],
+            Variant::Tiled if large => tile::overrides(side),
             Variant::Tiled => vec![("MOVING_COLUMNS", f64::from(u8::from(self.moving_columns)))],
             _ => Vec::new(),
         };

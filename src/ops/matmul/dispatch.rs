@@ -4,7 +4,7 @@
 
 use super::params::Params;
 use crate::gpu::{DeviceKind, Kernel, Launch, Needs, Profile, Slot, Uniform};
-use crate::ops::Work;
+use crate::ops::{Work, tile};
 
 /// A way to multiply. Tests force each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Variant {
     Registers,
     /// Sixteen rows by sixteen columns, a handed round a subgroup: software devices.
     Subgroup,
-    /// 64 by 64 tiles through workgroup memory: all others.
+    /// Tiles of 64 or 128 rows and columns through workgroup memory: all others.
     Tiled,
 }
 
@@ -46,6 +46,14 @@ pub(super) static TILED: Kernel = Kernel {
     source: include_str!("../../../shaders/matmul/tiled.wgsl"),
     params: Params::FIELDS,
     variants: &[&[("A_BY_ROWS", 1.0), ("B_BY_ROWS", 0.0)]],
+    needs: Needs::Nothing,
+};
+
+pub(super) static TILED4: Kernel = Kernel {
+    label: "matmul.tiled4",
+    source: include_str!("../../../shaders/matmul/tiled4.wgsl"),
+    params: Params::FIELDS,
+    variants: &[&[("A_BY_ROWS", 1.0), ("B_BY_ROWS", 0.0), ("SIDE", 128.0), ("LANES", 256.0)]],
     needs: Needs::Nothing,
 };
 
@@ -91,6 +99,19 @@ impl Factor {
         let steps = if transposed { [1, columns] } else { [columns, 1] };
         Self { slot, steps, batch: [0; 2], own_batch: [1; 2] }
     }
+
+    /// Whether it is whole vectors of four along the dimension that is contiguous, and every step leads from one to another.
+    fn in_fours(&self, extents: [usize; 2]) -> bool {
+        let whole =
+            |d: usize| self.steps[d] == 1 && extents[d].is_multiple_of(4) && self.steps[1 - d].is_multiple_of(4);
+        (whole(0) || whole(1)) && self.batch.iter().all(|step| step.is_multiple_of(4))
+    }
+}
+
+/// Memory of its own for a binding that is not used: a is bound as vectors and cannot stand in for it.
+fn idle(work: &mut Work) -> Slot {
+    work.scratch.push(16);
+    Slot::Scratch(work.scratch.len() - 1)
 }
 
 fn words(steps: [usize; 2], batch: [usize; 2]) -> [u32; 4] {
@@ -115,7 +136,7 @@ impl Product {
         match forced.or(named).filter(|&v| v != Variant::Subgroup || subgroup).unwrap_or(usual) {
             Variant::Registers => self.registers(),
             Variant::Subgroup => self.subgroup(),
-            Variant::Tiled => self.tiled(),
+            Variant::Tiled => self.tiled(profile.kind),
         }
     }
 
@@ -145,14 +166,25 @@ impl Product {
         (2 * m * n * k * batches, 4 * batches * (m * k + k * n + m * n))
     }
 
-    fn tiled(&self) -> Work {
-        let params = self.params();
-        let groups = [params.m.div_ceil(64), params.n.div_ceil(64), self.batches()];
+    fn tiled(&self, kind: DeviceKind) -> Work {
+        let [m, n, k] = self.size;
         let by_rows = |contiguous: usize| f64::from(u8::from(contiguous == 1));
-        let overrides = [("A_BY_ROWS", by_rows(self.a.steps[0])), ("B_BY_ROWS", by_rows(self.b.steps[1]))];
+        let mut overrides = vec![("A_BY_ROWS", by_rows(self.a.steps[0])), ("B_BY_ROWS", by_rows(self.b.steps[1]))];
+        let even = self.a.in_fours([m, k]) && self.b.in_fours([k, n]) && n.is_multiple_of(4);
+        let mut work = Work::default();
+        let (kernel, side) = match even {
+            true => (&TILED4, tile::side(kind, [m, n], self.batch[0] * self.batch[1]).max(64)),
+            false => (&TILED, 64),
+        };
+        if even {
+            overrides.extend(tile::overrides(side));
+        }
+        let params = Params { rounds: 8, ..self.params() };
+        let groups = [m.div_ceil(side) as u32, n.div_ceil(side) as u32, self.batches()];
         let (flops, bytes) = self.cost();
-        let slots = vec![self.a.slot, self.b.slot, self.bias.unwrap_or(self.a.slot), self.c];
-        Work::one(Launch::new(&TILED, params, slots, groups).with(&overrides).costing(flops, bytes))
+        let slots = vec![self.a.slot, self.b.slot, self.bias.unwrap_or_else(|| idle(&mut work)), self.c];
+        work.launches.push(Launch::new(kernel, params, slots, groups).with(&overrides).costing(flops, bytes));
+        work
     }
 
     /// b is packed first unless its rows already are whole vectors.
@@ -181,11 +213,7 @@ impl Product {
         params.a = words(a.steps, a.batch);
         params.b = words(b.steps, b.batch);
         let groups = [params.m.div_ceil(16), params.n.div_ceil(16), self.batches()];
-        // A binding that is not used is bound to memory of its own: a is bound as vectors and cannot stand in for it.
-        let bias = self.bias.unwrap_or_else(|| {
-            work.scratch.push(16);
-            Slot::Scratch(work.scratch.len() - 1)
-        });
+        let bias = self.bias.unwrap_or_else(|| idle(&mut work));
         let slots = vec![a.slot, b.slot, bias, self.c];
         let (flops, bytes) = self.cost();
         let passes = k.div_ceil(PASS);

@@ -13,11 +13,11 @@ use crate::Result;
 use crate::gpu::{Kernel, Slot};
 use crate::tensor::layout::Layout;
 use crate::tensor::{DType, Shape, TensorType};
-use dispatch::{Factor, PACK, Product, REGISTERS, SUBGROUP, TILED};
+use dispatch::{Factor, PACK, Product, REGISTERS, SUBGROUP, TILED, TILED4};
 use std::sync::Arc;
 
 /// The kernels, for the entries of the ops that multiply.
-pub(super) const KERNELS: &[&Kernel] = &[&PACK, &REGISTERS, &SUBGROUP, &TILED];
+pub(super) const KERNELS: &[&Kernel] = &[&PACK, &REGISTERS, &SUBGROUP, &TILED, &TILED4];
 
 /// The registry's entry.
 pub static ENTRY: Entry = Entry {
