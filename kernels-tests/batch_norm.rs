@@ -3,7 +3,7 @@
 use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu, refuses};
 use std::sync::Arc;
 use wgvision::gpu::Pace;
-use wgvision::graph::{Executable, Graph, Options, Variables, run_op};
+use wgvision::graph::{Executable, Graph, Options, Variables, run_op, run_op_checked};
 use wgvision::ops::batch_norm::{BatchNorm, BatchNormCounted, BatchNormEval};
 use wgvision::ops::{Activation, OpRef, Value};
 use wgvision::tensor::{Tensor, TensorType};
@@ -494,4 +494,25 @@ fn batch_norm_refuses_what_does_not_fit() {
     };
     refuses(&BatchNormCounted::default(), &types(3), "counted: expected f32(4), got f32(3)");
     refuses(&BatchNormCounted::default(), &types(4)[..5], "inputs: expected");
+}
+
+#[test]
+fn a_norm_s_relu_makes_zeros_of_minus_infinity_and_of_any_gradient() {
+    for channels in [1, 4] {
+        let op = BatchNormEval { eps: 0.0, activation: Activation::Relu, residual: false };
+        let x = Tensor::f32([1, 2, 2, channels], [f32::MAX, 1.0, -1.0, f32::NAN].map(|v| vec![v; channels]).concat());
+        let vector = |v: f32| Tensor::full([channels], v);
+        let (weight, zero, one) = (vector(-10.0), vector(0.0), vector(1.0));
+        let g = Tensor::full([1, 2, 2, channels], f32::INFINITY);
+        let inputs = [&x, &weight, &zero, &zero, &one];
+        let ran = run_op_checked(gpu(), Arc::new(op), &inputs, &[Some(&g)], Options::default()).expect("runs");
+        let y = ran.outputs[0].as_f32();
+        for (at, wanted) in [0.0, 0.0, 10.0].into_iter().enumerate() {
+            assert!(y[at * channels..][..channels].iter().all(|&v| v == wanted), "{y:?}");
+        }
+        assert!(y[3 * channels..].iter().all(|v| v.is_nan()), "{y:?}");
+        let grad = ran.grads[0].as_ref().expect("wanted").as_f32();
+        assert!(grad[..2 * channels].iter().all(|&v| v == 0.0), "{grad:?}");
+        assert!(grad[2 * channels..3 * channels].iter().all(|&v| v == f32::NEG_INFINITY), "{grad:?}");
+    }
 }

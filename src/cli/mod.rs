@@ -122,7 +122,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");
-            ExitCode::FAILURE
+            let usage = matches!(e, crate::Error::Usage(_));
+            if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
