@@ -4,7 +4,7 @@
 // Where `growth` is not 0, the gradients are those of a loss that was multiplied by scaling[0]: norm and clip have it divided out, and
 // new_scaling is (the scale of the next step, finite steps since it last changed): half of it after a step that was not finite, twice
 // as much after `growth` steps that were; PyTorch's GradScaler.
-// One workgroup: invocation l adds sums l, l + 256, ... in order, then the workgroup adds its 256 sums as a tree.
+// One workgroup: invocation l adds sums l, l + 256, ... in order, then the workgroup adds its 256 sums (workgroup_reduce).
 
 struct Params {
     origin: vec4<u32>,

@@ -1,6 +1,6 @@
 // uses: workgroup_reduce
 // sums = the pairs of `partial` added up; y = sums[0], or sums[0] / sums[1] for the mean, 0 where no pixel counts. One workgroup:
-// invocation l adds pairs l, l + 256, ... in order, then the workgroup adds its 256 sums as a tree. `pixels` counts the pairs.
+// invocation l adds pairs l, l + 256, ... in order, then the workgroup adds its 256 sums (workgroup_reduce). `pixels` counts the pairs.
 
 struct Params {
     origin: vec4<u32>,

@@ -2,7 +2,7 @@
 // Cross-entropy of the pixel's class y over C logits, with class weights w and a weight map: with l_c = -log softmax(x)_c,
 //   map ((1 - smoothing) w_y l_y + smoothing / C sum_c w_c l_c), and its share w_y of the divisor; both 0 where y is ignored.
 // Not reduced: result[i] is the loss of pixel i. Reduced: workgroup g makes result[2 g] and result[2 g + 1], the sums of losses
-// and of w_y over its 1024 pixels; each invocation adds four, 256 apart, then the workgroup adds its 256 sums as a tree. The
+// and of w_y over its 1024 pixels; each invocation adds four, 256 apart, then the workgroup adds its 256 sums (workgroup_reduce). The
 // grid is ceil(pixels / 1024). The sum under the logarithm leaves its largest term, one, out, so that losses near 0 keep their digits.
 
 struct Params {

@@ -1,6 +1,6 @@
 // uses: workgroup_reduce
 // (box, objectness, class) = sum of part / pictures, and y their sum. One workgroup: invocation l adds part[l], part[l + 256], ... in order,
-// then the workgroup adds its 256 sums as a tree.
+// then the workgroup adds its 256 sums (workgroup_reduce).
 
 struct Params {
     origin: vec4<u32>,

@@ -3,7 +3,7 @@
 //   found[i] = number of the truth that place i got, -1 background, -2 ignored (a yolo or region prediction that overlaps some truth by more
 //   than params.ignore_thresh); part[g] = (box, objectness, class, 0) of the 256 places of workgroup g, before division by the pictures.
 // The formulas are in the documentation of the op HeadLoss. Invocation i makes place i, places counted by picture, row, column, number, and
-// walks over all truths of its picture in order; the grid is ceil(places / 256); the tail is guarded here. The workgroup adds as a tree.
+// walks over all truths of its picture in order; the grid is ceil(places / 256); the tail is guarded here. The workgroup adds by workgroup_reduce.
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> truth: array<vec4<f32>>;

@@ -1,7 +1,7 @@
 // y[k] = finish(x[k] - m, s) along a row, where m is the row's maximum and s the sum of exp(x[k] - m). The kernel that names
 // this piece defines finish. Rows are the middle one of three dimensions (outer, length, inner). Short rows have one
 // invocation each: the grid is ceil(rows / 256), invocations behind the last row work on it without storing. Long rows (LONG,
-// at least 256 elements) have a workgroup each: the grid is rows; partial results meet in a tree, always in the same order.
+// at least 256 elements) have a workgroup each: the grid is rows; partial results meet by workgroup_reduce, always in the same order.
 // Subtracting the maximum keeps exp from overflowing.
 
 // uses: workgroup_reduce

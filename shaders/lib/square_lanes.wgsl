@@ -1,6 +1,6 @@
 // Sum of squares of 16384 elements by a workgroup, or a NaN if any of them is a NaN or an infinity, told by exponent bits: comparisons with
 // NaN may be optimised away. Invocation l adds the squares of four neighbours at a time, those from 4 l on first, then 1024
-// further on; the workgroup adds its 256 sums as a tree.
+// further on; the workgroup adds its 256 sums (workgroup_reduce).
 
 // uses: workgroup_reduce
 

@@ -3,7 +3,7 @@
 //   dice 1 - (2 I + eps) / (P + T + eps); Jaccard with J = (I + eps) / (P + T - I + eps): 1 - J or 1 - log J;
 //   both: alpha E / row + (1 - alpha) Jaccard.
 // One workgroup goes through the rows in order: invocation l adds pieces l, l + 256, ... and the workgroup adds its 256
-// sums as a tree.
+// sums (workgroup_reduce).
 
 struct Params {
     origin: vec4<u32>,

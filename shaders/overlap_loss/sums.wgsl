@@ -1,7 +1,7 @@
 // uses: workgroup_reduce, stable
 // Sums over a piece of a row, with p = sigmoid(x): (p t, p, t, w BCE(x, t)). Workgroup (c, r) makes piece[r * chunks + c]
 // from elements [4096 c, 4096 (c + 1)) of row r: each invocation adds 16 terms 256 apart, then the workgroup adds its 256
-// sums as a tree. The tail is guarded here.
+// sums (workgroup_reduce). The tail is guarded here.
 
 struct Params {
     origin: vec4<u32>,

@@ -1,6 +1,6 @@
 // uses: workgroup_reduce
 // y[0] = (sum of partial) / divisor. One workgroup: invocation l adds partial[l], partial[l + 256], ... in order, then the
-// workgroup adds its 256 sums as a tree.
+// workgroup adds its 256 sums (workgroup_reduce).
 
 struct Params {
     origin: vec4<u32>,

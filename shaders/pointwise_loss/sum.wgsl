@@ -1,6 +1,6 @@
 // uses: pointwise_loss, workgroup_reduce
 // partial[g] = sum over i in [4096 g, 4096 (g + 1)) of weight_i * loss(x_i, truth_i). Workgroup g makes partial[g]: each
-// invocation adds 16 terms 256 apart, then the workgroup adds its 256 sums as a tree. The tail is guarded here.
+// invocation adds 16 terms 256 apart, then the workgroup adds its 256 sums (workgroup_reduce). The tail is guarded here.
 
 struct Params {
     origin: vec4<u32>,
