@@ -1,6 +1,6 @@
 //! Softmax along a dimension. The gradient needs the output alone.
 
-use super::rows::{self, Params};
+use super::rows::{self, Params, RowsGrad};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, image_dim};
 use crate::Result;
 use crate::gpu::{Kernel, Needs, Slot, Uniform};
@@ -59,37 +59,13 @@ impl Op for Softmax {
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
-        Ok(vec![Some(cx.emit(SoftmaxGrad(*self), &[cx.grad(), cx.outputs[0]])?)])
+        Ok(vec![Some(
+            cx.emit(RowsGrad { name: "softmax.grad", kernel: &GRAD, dim: self.dim }, &[cx.grad(), cx.outputs[0]])?,
+        )])
     }
 
     // Whoever writes an element is the only one to read it after the reductions.
     fn in_place(&self) -> &'static [(usize, usize)] {
         &[(0, 0)]
-    }
-}
-
-/// (grad_y, y) -> grad_x.
-#[derive(Clone, Copy, Debug)]
-struct SoftmaxGrad(Softmax);
-
-impl Op for SoftmaxGrad {
-    fn name(&self) -> &'static str {
-        "softmax.grad"
-    }
-
-    fn infer(&self, _node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        Ok(vec![inputs[0].clone()])
-    }
-
-    fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        Ok(rows::launch(&GRAD, cx, self.0.dim, vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)]))
-    }
-
-    fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
-        cx.not_differentiable("softmax.grad", "second derivatives are not offered")
-    }
-
-    fn in_place(&self) -> &'static [(usize, usize)] {
-        &[(0, 0), (1, 0)]
     }
 }
