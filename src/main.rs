@@ -1,4 +1,4 @@
-//! The `wgvision` program. Exit status: 0, 1 for a failure, 2 for bad usage.
+//! The `wgvision` program. Exit status: 0, 1 for a failure, 2 for a command line that does not parse.
 
 use std::process::ExitCode;
 

@@ -144,18 +144,6 @@ fn networks_of_every_kind_run_on_made_up_pictures() {
     }
 }
 
-#[test]
-fn bad_usage_has_an_exit_status_of_its_own() {
-    for (arguments, status) in [
-        (&["profile"][..], 2),
-        (&["profile", "--arch", "unet", "--batch", "0"], 2),
-        (&["bench", "models", "--only", "nothing"], 2),
-        (&["bench", "kernels", "--layers", "not-there.json"], 1),
-    ] {
-        assert_eq!(wgvision(arguments).status.code(), Some(status), "{arguments:?}");
-    }
-}
-
 /// On llvmpipe, kernels that further devices have compiled serve the one that runs: a second start compiles nothing.
 #[test]
 fn what_is_compiled_on_all_threads_is_found_again() {
