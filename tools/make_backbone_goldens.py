@@ -7,6 +7,8 @@ Needs torch and torchvision; made with torchvision 0.29. Weights come from tools
 sum from its hash, and everything is computed in float64. A file holds
 
     config      the backbone as wgvision's configuration has it       input      (N, 3, H, W)
+    images      the hash's name of the picture, which keeps every ReLU's argument as far from 0 as one of forty does: closer than some 1e-6 of
+                their rms, float32 may see another sign, and a gradient differs by a whole term
     training    whether batch statistics are used and moved           state_dict names and shapes, `backbone.` in front
     features    for each map its shape, its rms, evenly spaced elements and projections
     gradients   of sum(weights * features): for each trained parameter norm and projections
@@ -134,16 +136,38 @@ CASES = {
 }
 
 
+def safest(model, shape):
+    """The picture of the largest margin, by name."""
+    margins, least = {}, []
+    watched = [module for module in model.modules() if isinstance(module, torch.nn.ReLU)]
+    margin = lambda _, x: least.append(float(x[0].abs().min() / x[0].square().mean().sqrt()))
+    hooks = [module.register_forward_pre_hook(margin) for module in watched]
+    with torch.no_grad():
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        for name in [f"images {i}" for i in range(40)]:
+            least.clear()
+            model(hashed(name, shape, 4.0))
+            margins[name] = min(least)
+        model.load_state_dict(before)
+    for hook in hooks:
+        hook.remove()
+    best = max(margins, key=margins.get)
+    print(f"{best}: ReLUs' arguments are at least {margins[best]:.1e} of their rms")
+    return best
+
+
 def make(name):
     model, config, shape, gradients, training = CASES[name]
     model = model()
     state = {f"backbone.{k}": v for k, v in model.state_dict().items()}
     formula.fill_(state)
     model = model.double().train(training)
-    maps = list(model(hashed("images", shape, 4.0)).values())
+    images = safest(model, shape)
+    maps = list(model(hashed(images, shape, 4.0)).values())
     made = {
         "config": config,
         "input": list(shape),
+        "images": images,
         "training": training,
         "state_dict": {k: list(v.shape) for k, v in state.items()},
         "features": [feature(f"map {i}", m) for i, m in enumerate(maps)],

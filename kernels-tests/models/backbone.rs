@@ -24,6 +24,7 @@ const GRADIENTS: f64 = 1e-3;
 struct Golden {
     config: BackboneConfig,
     input: [usize; 4],
+    images: String,
     training: bool,
     state_dict: BTreeMap<String, Vec<usize>>,
     features: Vec<Feature>,
@@ -106,7 +107,7 @@ struct Made {
 
 fn make(golden: &Golden) -> Made {
     let mut graph = Graph::new();
-    let images = hashed("images", &golden.input, 4.0);
+    let images = hashed(&golden.images, &golden.input, 4.0);
     let x = graph.input("images", images.ty()).unwrap();
     let mut net = Net::new(&mut graph, golden.training);
     let maps = golden.config.build(&mut net, x).unwrap();
