@@ -17,6 +17,32 @@ override LANES: u32 = 256u;
 var<workgroup> tile_x: array<vec4<f32>, 256>;
 var<workgroup> tile_w: array<vec4<f32>, 256>;
 
+// A term of the sum: kernel row and column, and input channel of the group.
+struct Term {
+    k: vec2<u32>,
+    channel: u32,
+}
+
+// Term `r` of those that a phase's outputs have: divided out once, then counted on.
+fn term(r: u32, first: vec2<u32>, columns: u32) -> Term {
+    let tap = r / params.kernel.z;
+    return Term(first + vec2<u32>(tap / columns, tap % columns) * params.step.zw, r % params.kernel.z);
+}
+
+// The term `by` further on, which comes as a term counted from the first one.
+fn further(now: Term, by: Term, first: vec2<u32>, columns: u32) -> Term {
+    var t = Term(now.k + by.k, now.channel + by.channel);
+    if t.channel >= params.kernel.z {
+        t.channel -= params.kernel.z;
+        t.k.y += params.step.w;
+    }
+    if t.k.y >= first.y + columns * params.step.w {
+        t.k.y -= columns * params.step.w;
+        t.k.x += params.step.z;
+    }
+    return t;
+}
+
 fn store(m: u32, pixel: vec3<u32>, of_group: u32, column: u32, sums: vec4<f32>) {
     if !is_output(m, pixel) {
         return;
@@ -57,11 +83,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
+    let columns = max(taps.y, 1u);
+    let whole = term(step, vec2<u32>(), columns);
+    let quarter = term(step / 4u, vec2<u32>(), columns);
+    var of_x = term(column, first, columns);
+    var of_w = term(lane / SIDE, first, columns);
     for (var start = 0u; start < depth; start += step) {
         let r = start + column;
-        let tap = r / params.kernel.z;
-        let channel = of_group * params.kernel.z + r % params.kernel.z;
-        let k = first + vec2<u32>(tap / max(taps.y, 1u), tap % max(taps.y, 1u)) * params.step.zw;
+        let channel = of_group * params.kernel.z + of_x.channel;
+        let k = of_x.k;
+        of_x = further(of_x, whole, first, columns);
         let loads = array<vec3<u32>, 4>(load0, load1, load2, load3);
         for (var j = 0u; j < 4u; j++) {
             let pixel = loads[j];
@@ -76,14 +107,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var j = 0u; j < 4u; j++) {
             let s = lane / SIDE + step / 4u * j;
             let wr = start + s;
-            let wtap = wr / params.kernel.z;
-            let wk = first + vec2<u32>(wtap / max(taps.y, 1u), wtap % max(taps.y, 1u)) * params.step.zw;
             var v = 0.0;
             if wr < depth && load_column < params.kernel.w {
-                let line = (wk.x * params.kernel.y + wk.y) * params.kernel.z + wr % params.kernel.z;
+                let line = (of_w.k.x * params.kernel.y + of_w.k.y) * params.kernel.z + of_w.channel;
                 let own_weight = line * params.output.w + of_group * params.kernel.w + load_column;
                 v = weight1(w[own_weight >> WEIGHT_SHIFT], own_weight);
             }
+            of_w = further(of_w, quarter, first, columns);
             let c = lane % SIDE;
             tile_w[s * step + c / 4u][c % 4u] = v;
         }

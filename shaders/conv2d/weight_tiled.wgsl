@@ -41,32 +41,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let load_column = first_column + lane % 64u;
     let column_channel = of_group * params.kernel.w + load_column;
 
-    let anchors = params.anchors.y * params.anchors.z;
-    let first = g.z * params.anchors.w * params.anchors.z;
-    let end = min(first + params.anchors.w * params.anchors.z, params.anchors.x * anchors);
+    let line = g.z * params.anchors.w;
+    let end = min(params.anchors.w, params.anchors.x * params.anchors.y - line) * params.anchors.z;
+    var anchor = further(Anchor(line / params.anchors.y, line % params.anchors.y, 0u), lane / 64u);
     let row = lane / 16u;
     let column = lane % 16u;
     var sum0 = vec4<f32>();
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
-    for (var start = first; start < end; start += 16u) {
+    for (var start = 0u; start < end; start += 16u) {
         for (var j = 0u; j < 4u; j++) {
             let s = lane / 64u + 4u * j;
-            let anchor = start + s;
-            let n = anchor / anchors;
-            let ay = anchor % anchors / params.anchors.z;
-            let ax = anchor % params.anchors.z;
-            let ry = position(params.rows_y, ay, row_k.x);
-            let rx = position(params.rows_x, ax, row_k.y);
-            let cy = position(params.columns_y, ay, column_k.x);
-            let cx = position(params.columns_x, ax, column_k.y);
+            let there = start + s < end;
+            let n = anchor.n;
+            let ry = position(params.rows_y, anchor.y, row_k.x);
+            let rx = position(params.rows_x, anchor.x, row_k.y);
+            let cy = position(params.columns_y, anchor.y, column_k.x);
+            let cx = position(params.columns_x, anchor.x, column_k.y);
+            anchor = further(anchor, 4u);
             var u = 0.0;
-            if anchor < end && load_row < end_row && within(ry, params.rows.y) && within(rx, params.rows.z) {
+            if there && load_row < end_row && within(ry, params.rows.y) && within(rx, params.rows.z) {
                 u = rows[((n * params.rows.y + u32(ry)) * params.rows.z + u32(rx)) * params.rows.w + row_channel];
             }
             var v = 0.0;
-            if anchor < end && load_column < params.kernel.w && within(cy, params.columns.y) && within(cx, params.columns.z) {
+            if there && load_column < params.kernel.w && within(cy, params.columns.y) && within(cx, params.columns.z) {
                 v = columns[((n * params.columns.y + u32(cy)) * params.columns.z + u32(cx)) * params.columns.w + column_channel];
             }
             let t = lane % 64u;

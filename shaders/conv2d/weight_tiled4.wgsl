@@ -9,26 +9,6 @@
 @group(0) @binding(2) var<storage, read> columns: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> parts: array<vec4<f32>>;
 
-struct Anchor {
-    n: u32,
-    y: u32,
-    x: u32,
-}
-
-fn further(anchor: Anchor, steps: u32) -> Anchor {
-    var a = anchor;
-    a.x += steps;
-    while a.x >= params.anchors.z {
-        a.x -= params.anchors.z;
-        a.y += 1u;
-        if a.y == params.anchors.y {
-            a.y = 0u;
-            a.n += 1u;
-        }
-    }
-    return a;
-}
-
 fn row_vector(a: Anchor, k: vec2<u32>, channel: u32, there: bool) -> vec4<f32> {
     let y = position(params.rows_y, a.y, k.x);
     let x = position(params.rows_x, a.x, k.y);

@@ -43,3 +43,25 @@ fn last_anchor(axis: vec4<i32>, k: u32, extent: u32) -> u32 {
     let room = i32(extent) - 1 - position(axis, 0u, k);
     return select(0u, u32(room / axis.x) + 1u, room >= 0);
 }
+
+// An anchor: picture, row and column.
+struct Anchor {
+    n: u32,
+    y: u32,
+    x: u32,
+}
+
+// The anchor so many further on.
+fn further(anchor: Anchor, steps: u32) -> Anchor {
+    var a = anchor;
+    a.x += steps;
+    while a.x >= params.anchors.z {
+        a.x -= params.anchors.z;
+        a.y += 1u;
+        if a.y == params.anchors.y {
+            a.y = 0u;
+            a.n += 1u;
+        }
+    }
+    return a;
+}
