@@ -55,7 +55,9 @@ fn network() -> (Graph, Value) {
     let x = graph.input("x", TensorType::f32([2, 9, 8, 3])).unwrap();
     let w = graph.parameter("w", TensorType::f32([3, 3, 3, 8])).unwrap();
     let v = graph.parameter("v", TensorType::f32([3, 3, 8, 8])).unwrap();
-    let same = Conv2d { padding: [1; 4], ..Default::default() };
+    // A kernel without scratch, which would be f32.
+    let variant = Some(wgvision::ops::conv2d::Variant::Tiled);
+    let same = Conv2d { padding: [1; 4], variant, ..Default::default() };
     let a = graph.add(same, &[x, w]).unwrap();
     let a = graph.add(Relu, &[a]).unwrap();
     let b = graph.add(same, &[a, v]).unwrap();

@@ -6,6 +6,7 @@
 
 use crate::conv2d::Case;
 use crate::harness::{Array, Expected, Rng, compare, gpu};
+use wgvision::gpu::Gpu;
 use wgvision::graph::{Executable, Graph, Kind, Options, Plan, Precision, Variables, run_op};
 use wgvision::ops::conv2d::Variant;
 use wgvision::tensor::{Tensor, TensorType};
@@ -169,34 +170,40 @@ fn prepared_weights_give_the_bits_of_a_single_run() {
 }
 
 /// The bits of a 3x3 convolution, padded by one.
-fn bits(variant: Option<Variant>, x: &Tensor, weight: &Tensor) -> Vec<u8> {
+fn bits(gpu: &Gpu, variant: Option<Variant>, x: &Tensor, weight: &Tensor) -> Vec<u8> {
     let case = Case { padding: [1; 4], variant, ..Case::plain(false) };
-    run_op(gpu(), case.op(), &[x, weight]).unwrap()[0].bytes().to_vec()
+    run_op(gpu, case.op(), &[x, weight]).unwrap()[0].bytes().to_vec()
+}
+
+/// A device on which the rule decides, whatever is forced or was timed.
+fn ruled() -> Gpu {
+    let options = wgvision::gpu::Options { variants: Some(String::new()), tuned: Some(false), ..Default::default() };
+    Gpu::open_with(&options).unwrap()
 }
 
 #[test]
 fn a_picture_has_the_same_bits_alone_and_in_a_batch() {
-    let mut rng = Rng::for_test("winograd batch");
+    let (mut rng, gpu) = (Rng::for_test("winograd batch"), ruled());
     // Sizes at which the rule would decide otherwise if it counted all pictures' tiles.
     for (side, channels) in [(5, 256), (10, 256), (13, 64), (40, 64)] {
         let x = rng.tensor([8, side, side, channels]);
         let weight = rng.tensor([3, 3, channels, channels]);
         let one = side * side * channels;
         let alone = Tensor::f32([1, side, side, channels], x.as_f32()[..one].to_vec());
-        let (batch, single) = (bits(None, &x, &weight), bits(None, &alone, &weight));
+        let (batch, single) = (bits(&gpu, None, &x, &weight), bits(&gpu, None, &alone, &weight));
         assert!(batch[..4 * one] == single[..], "{side}x{side}, {channels} channels");
     }
 }
 
 #[test]
 fn few_channels_are_convolved_as_defined() {
-    let mut rng = Rng::for_test("winograd few channels");
+    let (mut rng, gpu) = (Rng::for_test("winograd few channels"), ruled());
     for (inputs, outputs) in [(12, 32), (32, 12), (8, 8)] {
         let x = rng.tensor([1, 48, 48, inputs]);
         let weight = rng.tensor([3, 3, inputs, outputs]);
-        let usual = bits(None, &x, &weight);
+        let usual = bits(&gpu, None, &x, &weight);
         for winograd in [Variant::Winograd2, Variant::Winograd4] {
-            assert!(usual != bits(Some(winograd), &x, &weight), "{inputs} to {outputs}: bits of {winograd:?}");
+            assert!(usual != bits(&gpu, Some(winograd), &x, &weight), "{inputs} to {outputs}: bits of {winograd:?}");
         }
     }
 }

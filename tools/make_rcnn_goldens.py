@@ -88,9 +88,9 @@ BATCHES = {
     "t9": (96, 128, 4),
     "t10": (128, 112, 3),
     "t11": (112, 112, 0),
-    "t12": (96, 128, 4),
-    "t13": (128, 112, 3),
-    "t14": (112, 112, 0),
+    "t21": (96, 128, 4),
+    "t15": (128, 112, 3),
+    "t17": (112, 112, 0),
 }
 RCNN = {"min_size": 256, "max_size": 480, "rpn_pre_nms_top_n_test": 16, "rpn_post_nms_top_n_test": 40}
 RETINA = {"min_size": 256, "max_size": 480, "topk_candidates": 60, "detections_per_img": 60}
@@ -114,7 +114,9 @@ STEP = {
     "box_positive_fraction": 0.5,
 }
 FULL, EMPTY = {"full": ["t9", "t10"]}, {"full": ["t9", "t10"], "empty": ["t9", "t11"]}
-OTHER = {"full": ["t12", "t13"], "empty": ["t12", "t14"]}
+# Pictures on which no gradient of RetinaNet moves by more than 2.5e-4 of its norm when every convolution's result gets noise of 3e-7 of its rms: the
+# order of a kernel's sums does as much, and on most pictures it carries some ReLU over its kink, which moves gradients by up to 8e-3.
+OTHER = {"full": ["t21", "t15"], "empty": ["t21", "t17"]}
 # Inputs that are all positive make larger logits.
 QUIET = {"more_scales": {"classification_head.cls_logits": 0.2}}
 # file: (model, norm, options, cases)
