@@ -9,20 +9,22 @@
 @group(0) @binding(2) var<storage, read> columns: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> parts: array<vec4<f32>>;
 
+// Where the vector of a picture (n, h, w, channels) that an anchor and a tap meet lies; INVALID outside and where it is not there.
+const INVALID = 0xffffffffu;
+
+fn place(picture: vec4<u32>, y: i32, x: i32, n: u32, channel: u32, there: bool) -> u32 {
+    let at = ((n * picture.y + u32(y)) * picture.z + u32(x)) * picture.w + channel;
+    return select(INVALID, at / 4u, there && within(y, picture.y) && within(x, picture.z));
+}
+
 fn row_vector(a: Anchor, k: vec2<u32>, channel: u32, there: bool) -> vec4<f32> {
-    let y = position(params.rows_y, a.y, k.x);
-    let x = position(params.rows_x, a.x, k.y);
-    let inside = there && within(y, params.rows.y) && within(x, params.rows.z);
-    let at = ((a.n * params.rows.y + u32(y)) * params.rows.z + u32(x)) * params.rows.w + channel;
-    return select(vec4<f32>(), rows[select(0u, at / 4u, inside)], inside);
+    let at = place(params.rows, position(params.rows_y, a.y, k.x), position(params.rows_x, a.x, k.y), a.n, channel, there);
+    return select(rows[select(at, 0u, at == INVALID)], vec4<f32>(), at == INVALID);
 }
 
 fn column_vector(a: Anchor, k: vec2<u32>, channel: u32, there: bool) -> vec4<f32> {
-    let y = position(params.columns_y, a.y, k.x);
-    let x = position(params.columns_x, a.x, k.y);
-    let inside = there && within(y, params.columns.y) && within(x, params.columns.z);
-    let at = ((a.n * params.columns.y + u32(y)) * params.columns.z + u32(x)) * params.columns.w + channel;
-    return select(vec4<f32>(), columns[select(0u, at / 4u, inside)], inside);
+    let at = place(params.columns, position(params.columns_y, a.y, k.x), position(params.columns_x, a.x, k.y), a.n, channel, there);
+    return select(columns[select(at, 0u, at == INVALID)], vec4<f32>(), at == INVALID);
 }
 
 @compute @workgroup_size(LANES)

@@ -1,27 +1,8 @@
+// uses: matmul
 // packed[batch][k][n / 4] = b's elements (k, n .. n + 4) in a row, zeros behind the last column: what matmul.registers reads. One
 // invocation makes one vector; the grid is (ceil(quads / 8), ceil(k / 32), batches of b); tails are guarded here. b's last
 // two steps are those of its own batch dimensions, `inner` the extent of its inner one.
 
-struct Params {
-    origin: vec4<u32>,
-    m: u32,
-    n: u32,
-    k: u32,
-    // Extent of the inner batch dimension.
-    inner: u32,
-    // Steps in elements along m, along k, and along the outer and inner batch dimensions of c (0 where repeated).
-    a: vec4<u32>,
-    // The same for b along k and n, and the batch dimensions.
-    b: vec4<u32>,
-    has_bias: u32,
-    // Vectors of four in a row of packed b.
-    quads: u32,
-    // Of matmul.subgroup: rounds in which it stores, and the first k of a pass.
-    rounds: u32,
-    first: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4<f32>>;
 

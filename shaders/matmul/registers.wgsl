@@ -1,3 +1,4 @@
+// uses: matmul
 // c[batch, m, n] = sum over k of a[m, k] b[k, n] + bias[n], with b in rows of whole vectors.
 //
 // For software devices: one invocation makes four rows by four columns and keeps its sixteen sums in registers; loads of a are
@@ -5,28 +6,8 @@
 // are guarded here. Steps of b along k and the batch dimensions are counted in vectors. One f32 accumulator for each
 // element, k in order. Taking k in steps of four and b in panels of eight vectors was measured on llvmpipe and was slower by a fifth.
 
-struct Params {
-    origin: vec4<u32>,
-    m: u32,
-    n: u32,
-    k: u32,
-    // Extent of the inner batch dimension.
-    inner: u32,
-    // Steps in elements along m, along k, and along the outer and inner batch dimensions of c (0 where repeated).
-    a: vec4<u32>,
-    // The same for b along k and n, and the batch dimensions.
-    b: vec4<u32>,
-    has_bias: u32,
-    // Vectors of four in a row of packed b.
-    quads: u32,
-    // Of matmul.subgroup: rounds in which it stores, and the first k of a pass.
-    rounds: u32,
-    first: u32,
-}
-
 override LANES: u32 = 8u;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;

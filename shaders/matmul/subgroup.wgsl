@@ -1,3 +1,4 @@
+// uses: matmul
 // c[batch, m, n] = sum over k of a[m, k] b[k, n] + bias[n], with a in rows of whole vectors along k and b in rows of whole pairs.
 //
 // For software devices with subgroups of at least eight, where a load costs by the element and the lane and is never shared (see
@@ -7,27 +8,6 @@
 // dimensions in pairs. The grid is (ceil(m / 16), ceil(n / 16), batches); tails are guarded here. A long k is taken in several passes, so
 // that the factors' parts of a pass stay in the processor's caches. f32 sums: four products added up, then added to the sum, k in order.
 
-struct Params {
-    origin: vec4<u32>,
-    m: u32,
-    n: u32,
-    k: u32,
-    // Extent of the inner batch dimension.
-    inner: u32,
-    // Steps along m, along k, and along the outer and inner batch dimensions of c (0 where repeated).
-    a: vec4<u32>,
-    // The same for b along k and n, and the batch dimensions.
-    b: vec4<u32>,
-    has_bias: u32,
-    // Vectors of four in a row of packed b.
-    quads: u32,
-    // In which the tile is stored: a number that compilers cannot see, so that they do not unroll.
-    rounds: u32,
-    // First k of this pass, a multiple of four; `k` is where it ends. Later passes add to c.
-    first: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;

@@ -1,3 +1,4 @@
+// uses: matmul
 // c[batch, m, n] = sum over k of a[m, k] b[k, n] + bias[n].
 //
 // For devices with fast workgroup memory: a workgroup of 256 makes 64 rows by 64 columns, each invocation 4 by 4 of them;
@@ -6,29 +7,9 @@
 // (ceil(m / 64), ceil(n / 64), batches); loads outside give zeros, stores are guarded. One f32 accumulator for
 // each element, k in order.
 
-struct Params {
-    origin: vec4<u32>,
-    m: u32,
-    n: u32,
-    k: u32,
-    // Extent of the inner batch dimension.
-    inner: u32,
-    // Steps in elements along m, along k, and along the outer and inner batch dimensions of c (0 where repeated).
-    a: vec4<u32>,
-    // The same for b along k and n, and the batch dimensions.
-    b: vec4<u32>,
-    has_bias: u32,
-    // Vectors of four in a row of packed b.
-    quads: u32,
-    // Of matmul.subgroup: rounds in which it stores, and the first k of a pass.
-    rounds: u32,
-    first: u32,
-}
-
 override A_BY_ROWS: bool = false;
 override B_BY_ROWS: bool = true;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;

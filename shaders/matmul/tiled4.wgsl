@@ -1,34 +1,13 @@
-// uses: tile_product
+// uses: matmul, tile_product
 // c[batch, m, n] = sum over k of a[m, k] b[k, n] + bias[n].
 //
 // matmul.tiled for factors whose contiguous dimension, and every step, is a multiple of four, and n too. A workgroup makes a large tile (tile_product) of
 // rows m and columns n; the sum runs along k in eights. A_BY_ROWS: a is contiguous along m, else along k. B_BY_ROWS: b is contiguous along n, else
 // along k. The grid is (ceil(m / SIDE), ceil(n / SIDE), batches); loads outside give zeros, stores are guarded.
 
-struct Params {
-    origin: vec4<u32>,
-    m: u32,
-    n: u32,
-    k: u32,
-    // Extent of the inner batch dimension.
-    inner: u32,
-    // Steps in elements along m, along k, and along the outer and inner batch dimensions of c (0 where repeated).
-    a: vec4<u32>,
-    // The same for b along k and n, and the batch dimensions.
-    b: vec4<u32>,
-    has_bias: u32,
-    // Not used here.
-    quads: u32,
-    // Rounds in which it stores.
-    rounds: u32,
-    // Not used here.
-    first: u32,
-}
-
 override A_BY_ROWS: bool = false;
 override B_BY_ROWS: bool = true;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;

@@ -21,37 +21,36 @@ impl Gpu {
         if wanted.is_empty() || !self.facts().driver.contains("llvmpipe") || cache_is_off() {
             return Ok(());
         }
-        let next = AtomicUsize::new(0);
-        let take = || wanted.get(next.fetch_add(1, Ordering::Relaxed));
-        let compile = |gpu: &Gpu| -> Result<()> {
-            while let Some(one) = take() {
+        let (began, next, beside) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
+        // Kernels in turn; with `until_missing` the first that the cache lacks is the last.
+        let compile = |gpu: &Gpu, until_missing: bool| -> Result<usize> {
+            let mut done = 0;
+            while let Some(one) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let started = Instant::now();
                 gpu.run_on_nothing(one)?;
                 patience.mention();
+                done += 1;
+                if until_missing && started.elapsed() > MISSING {
+                    break;
+                }
             }
-            Ok(())
+            Ok(done)
         };
-        let began = Instant::now();
-        while let Some(one) = take() {
-            let started = Instant::now();
-            self.run_on_nothing(one)?;
-            if started.elapsed() > MISSING {
-                break;
-            }
-        }
+        compile(self, true)?;
         let left = wanted.len().saturating_sub(next.load(Ordering::Relaxed));
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(left);
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 // Where a further device does not open or fails, this one finds nothing in the cache and compiles for itself.
-                scope.spawn(|| self.open_beside().and_then(|gpu| compile(&gpu)));
+                scope.spawn(|| {
+                    let compiled = self.open_beside().and_then(|gpu| compile(&gpu, false));
+                    beside.fetch_add(compiled.unwrap_or(0), Ordering::Relaxed)
+                });
             }
-            compile(self)
+            compile(self, false)
         })?;
-        tracing::debug!(
-            "the driver has {} kernels after {:.0?}, {left} on {threads} threads",
-            wanted.len(),
-            began.elapsed()
-        );
+        let (all, beside, took) = (wanted.len(), beside.into_inner(), began.elapsed());
+        tracing::debug!("the driver has {all} kernels after {took:.0?}, {beside} of them by further devices");
         Ok(())
     }
 

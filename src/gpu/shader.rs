@@ -38,6 +38,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("map", include_str!("../../shaders/lib/map.wgsl")),
     ("map_grad", include_str!("../../shaders/lib/map_grad.wgsl")),
     ("match_boxes", include_str!("../../shaders/lib/match_boxes.wgsl")),
+    ("matmul", include_str!("../../shaders/lib/matmul.wgsl")),
     ("mish_gate", include_str!("../../shaders/lib/mish_gate.wgsl")),
     ("moments", include_str!("../../shaders/lib/moments.wgsl")),
     ("nms", include_str!("../../shaders/lib/nms.wgsl")),

@@ -169,16 +169,14 @@ impl Product {
     fn tiled(&self, kind: DeviceKind) -> Work {
         let [m, n, k] = self.size;
         let by_rows = |contiguous: usize| f64::from(u8::from(contiguous == 1));
-        let mut overrides = vec![("A_BY_ROWS", by_rows(self.a.steps[0])), ("B_BY_ROWS", by_rows(self.b.steps[1]))];
+        let overrides = [("A_BY_ROWS", by_rows(self.a.steps[0])), ("B_BY_ROWS", by_rows(self.b.steps[1]))];
         let even = self.a.in_fours([m, k]) && self.b.in_fours([k, n]) && n.is_multiple_of(4);
-        let mut work = Work::default();
         let (kernel, side) = match even {
             true => (&TILED4, tile::side(kind, [m, n], self.batch[0] * self.batch[1]).max(64)),
             false => (&TILED, 64),
         };
-        if even {
-            overrides.extend(tile::overrides(side));
-        }
+        let overrides: Vec<_> = overrides.into_iter().chain(tile::overrides(side)).collect();
+        let mut work = Work::default();
         let params = Params { rounds: 8, ..self.params() };
         let groups = [m.div_ceil(side) as u32, n.div_ceil(side) as u32, self.batches()];
         let (flops, bytes) = self.cost();

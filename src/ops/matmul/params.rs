@@ -1,7 +1,7 @@
 //! Uniform of the matrix products.
 
 crate::uniform! {
-    /// Uniform of the packing and of both products.
+    /// Uniform of `matmul.wgsl`: of the packing and of all products.
     pub struct Params {
         m: u32,
         n: u32,
@@ -15,7 +15,7 @@ crate::uniform! {
         has_bias: u32,
         /// Vectors of four in a row of packed b.
         quads: u32,
-        /// In which the subgroup kernel stores its tile.
+        /// In which a kernel stores its tile.
         rounds: u32,
         /// The first k of a pass of the subgroup kernel.
         first: u32,
