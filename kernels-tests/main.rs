@@ -83,6 +83,7 @@ mod pooling;
 mod prelu;
 mod reciprocal;
 mod reduce_sum;
+mod reductions;
 mod relu;
 mod reshape;
 mod resize;
