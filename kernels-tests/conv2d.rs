@@ -304,8 +304,11 @@ impl Case {
         let mut rng = Rng::for_test("large tiles");
         let base = Self { variant: Some(Variant::Tiled), ..Self::plain(transposed) };
         let padded = Self { padding: [1; 4], bias: true, residual: true, activation: Activation::Relu, ..base.clone() };
-        let shapes: [(Self, [usize; 4], [usize; 2], usize); 10] = [
+        let shapes: [(Self, [usize; 4], [usize; 2], usize); 12] = [
             (base.clone(), [1, 16, 16, 8], [1, 1], 64),
+            // Whole tiles that reach out of the picture, and the reverse.
+            (padded.clone(), [1, 16, 16, 8], [3, 3], 64),
+            (base.clone(), [1, 17, 15, 8], [1, 1], 64),
             (base.clone(), [2, 16, 16, 16], [1, 1], 128),
             (Self { bias: true, residual: true, ..base.clone() }, [1, 18, 18, 8], [3, 3], 64),
             (padded.clone(), [1, 17, 15, 16], [3, 3], 68),
@@ -320,13 +323,15 @@ impl Case {
             let inputs = case.inputs(&mut rng, x, kernel, co).expect("the kernel fits");
             let arrays: Vec<Array> = inputs.iter().map(Array::from_tensor).collect();
             let tensors: Vec<&Tensor> = inputs.iter().collect();
-            let got = run_op(gpu(), case.op(), &tensors).expect("runs");
-            compare(&format!("{case:?} {x:?}"), &got[0], &case.reference(&arrays)).unwrap_or_else(|e| panic!("{e}"));
+            let options = Options { sentinels: true, ..Options::default() };
+            let single = run_op_checked(gpu(), case.op(), &tensors, &[], options).expect("runs");
+            assert_eq!(single.damaged, None, "{case:?} {x:?}");
+            let wanted = case.reference(&arrays);
+            compare(&format!("{case:?} {x:?}"), &single.outputs[0], &wanted).unwrap_or_else(|e| panic!("{e}"));
             // The gradients of the sum alone.
             let case = Self { bias: false, residual: false, activation: Activation::None, ..case };
             let g = rng.tensor(case.y_shape(inputs[0].shape(), inputs[1].shape()));
             let exact = case.gradients(&arrays[0], &arrays[1], &Array::from_tensor(&g));
-            let options = Options { sentinels: true, ..Options::default() };
             let single = run_op_checked(gpu(), case.op(), &tensors[..2], &[Some(&g)], options).expect("runs");
             assert_eq!(single.damaged, None);
             for (i, (got, want)) in single.grads.iter().zip(&exact).enumerate() {

@@ -134,19 +134,32 @@ fn matmul() {
     check::<Spec>();
 }
 
-/// Sums are taken four at a time; what fills the last four must not meet an infinity.
+/// Sums are taken four or eight at a time; what fills the last four or eight must not meet an infinity, nor be one of the next row.
 #[test]
 fn matmul_keeps_an_infinity_an_infinity() {
-    for variant in VARIANTS {
-        for k in 1..=9 {
-            let mut b = vec![1.0f32; 3 * k];
-            b[3 * (k - 1)] = f32::INFINITY;
-            let (a, b) = (Tensor::full([2, k], 1.0), Tensor::f32([k, 3], b));
-            let y = run_op(gpu(), Arc::new(MatMul { variant, ..MatMul::default() }), &[&a, &b]).expect("fits");
-            let y = y[0].as_f32();
-            let row = [f32::INFINITY, k as f32, k as f32];
-            assert_eq!(y, [row, row].concat(), "{variant:?}, k = {k}");
-        }
+    for (variant, k, n) in VARIANTS.into_iter().flat_map(|v| (1..=12).flat_map(move |k| [3, 4].map(|n| (v, k, n)))) {
+        let mut b = vec![1.0f32; n * k];
+        b[n * (k - 1)] = f32::INFINITY;
+        let mut a = vec![1.0; 2 * k];
+        let product = |a: Vec<f32>, b: Vec<f32>| {
+            let (a, b) = (Tensor::f32([2, k], a), Tensor::f32([k, n], b));
+            let op = Arc::new(MatMul { variant, ..MatMul::default() });
+            run_op(gpu(), op, &[&a, &b]).expect("fits")[0].as_f32().to_vec()
+        };
+        let mut row = vec![k as f32; n];
+        let ones = row.clone();
+        row[0] = f32::INFINITY;
+        assert_eq!(product(a.clone(), b), [&row[..], &row].concat(), "{variant:?}, k = {k}, n = {n}");
+        a[k] = f32::INFINITY;
+        let y = product(a, vec![1.0; n * k]);
+        assert_eq!(y, [ones, vec![f32::INFINITY; n]].concat(), "{variant:?}, k = {k}, n = {n}");
+        // The same of b where its columns lie along the sum.
+        let (ones, mut b) = (Tensor::full([2, k], 1.0), vec![1.0; n * k]);
+        b[k] = f32::INFINITY;
+        let op = Arc::new(MatMul { variant, transpose_b: true, ..MatMul::default() });
+        let y = run_op(gpu(), op, &[&ones, &Tensor::f32([n, k], b)]).expect("fits")[0].as_f32().to_vec();
+        let finite = |i: usize| i % n != 1;
+        assert!((0..2 * n).all(|i| y[i].is_finite() == finite(i)), "{variant:?}, k = {k}, n = {n}: {y:?}");
     }
 }
 

@@ -198,7 +198,7 @@ fn a_picture_has_the_same_bits_alone_and_in_a_batch() {
 #[test]
 fn few_channels_are_convolved_as_defined() {
     let (mut rng, gpu) = (Rng::for_test("winograd few channels"), ruled());
-    for (inputs, outputs) in [(12, 32), (32, 12), (8, 8)] {
+    for (inputs, outputs) in [(12, 32), (32, 12), (8, 8), (256, 12)] {
         let x = rng.tensor([1, 48, 48, inputs]);
         let weight = rng.tensor([3, 3, inputs, outputs]);
         let usual = bits(&gpu, None, &x, &weight);

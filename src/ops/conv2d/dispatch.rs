@@ -437,6 +437,8 @@ mod tests {
         assert_eq!(taken(layer(16, 56, 128, 128, 3), Discrete), ("conv2d.tiled4", 128, false));
         assert_eq!(taken(layer(16, 56, 64, 256, 1), Discrete), ("conv2d.tiled4", 128, true));
         assert_eq!(taken(layer(16, 56, 256, 64, 1), Discrete), ("conv2d.tiled4", 64, true));
+        assert_eq!(taken(layer(17, 28, 256, 512, 1), Discrete), ("conv2d.tiled4", 128, false), "pixels over");
+        assert_eq!(taken(layer(16, 56, 256, 144, 1), Discrete), ("conv2d.tiled4", 128, false), "channels over");
         assert_eq!(taken(layer(1, 56, 64, 256, 1), Integrated), ("conv2d.tiled4", 64, true));
         assert_eq!(taken(layer(16, 112, 3, 64, 3), Discrete), ("conv2d.tiled_pairs", 64, false));
     }

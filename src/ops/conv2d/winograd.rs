@@ -147,7 +147,6 @@ fn tile(g: &Gather, weight: Weight, dtype: DType, profile: &Profile, forced: Opt
         Some(Variant::Winograd2) => Some(Tile::Two).filter(fits),
         Some(Variant::Winograd4) => Some(Tile::Four).filter(fits),
         Some(_) => None,
-        None if g.input[3] < 16 || g.output[3] < 16 => None,
         None => {
             let reckoning = Reckoning::of(profile);
             let both = [Tile::Two, Tile::Four].into_iter().filter(fits);
