@@ -1,3 +1,4 @@
+// uses: largest
 // Maximum over the whole picture, second pass: y and indices[image, channel] of the largest of its chunks, of equal ones the first.
 // A workgroup takes `lane_channels` channels of an image, its rows of lanes share the chunks; row 0 writes.
 // Grid: (1, tiles of channels, images).
@@ -24,21 +25,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> indices: array<u32>;
 
-struct Largest {
-    value: f32,
-    place: u32,
-}
-
-var<workgroup> shared_largest: array<Largest, 256>;
-
-// The larger; of equals the one that comes first. A place of `nowhere` has no value yet.
-const nowhere = 0xffffffffu;
-
-fn larger(a: Largest, b: Largest) -> Largest {
-    let take = b.place != nowhere && (a.place == nowhere || b.value > a.value || (b.value == a.value && b.place < a.place));
-    return Largest(select(a.value, b.value, take), select(a.place, b.place, take));
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let group = workgroup + params.origin.xyz;
@@ -53,14 +39,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             mine = larger(mine, Largest(values[at], places[at]));
         }
     }
-    shared_largest[lane] = mine;
-    for (var half = params.half_rows; half > 0u; half = half >> 1u) {
-        workgroupBarrier();
-        if row_lane < half && row_lane + half < params.lane_rows {
-            mine = larger(mine, shared_largest[lane + half * params.lane_channels]);
-            shared_largest[lane] = mine;
-        }
-    }
+    mine = largest_of_column(mine, lane, row_lane);
     if used && row_lane == 0u {
         let to = group.z * params.channels + channel;
         y[to] = mine.value;

@@ -1,5 +1,5 @@
-// workgroup_reduce for devices with subgroups: each of them makes its invocations' values into one, then all of them those of all subgroups. Three barriers
-// less than a tree has steps, and the order is the device's own, always the same. Counts on a subgroup being neighbours.
+// workgroup_reduce for devices with subgroups: each of them makes its invocations' values into one, then all of them those of all subgroups. Two barriers
+// instead of ten; the order is the device's own, always the same. Counts on a subgroup being neighbours.
 
 var<workgroup> group_floats: array<f32, 64>;
 var<workgroup> group_vectors: array<vec4<f32>, 64>;

@@ -33,6 +33,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("lane_sums", include_str!("../../shaders/lib/lane_sums.wgsl")),
     ("lanes1", include_str!("../../shaders/lib/lanes1.wgsl")),
     ("lanes4", include_str!("../../shaders/lib/lanes4.wgsl")),
+    ("largest", include_str!("../../shaders/lib/largest.wgsl")),
     ("local_response", include_str!("../../shaders/lib/local_response.wgsl")),
     ("logistic", include_str!("../../shaders/lib/logistic.wgsl")),
     ("map", include_str!("../../shaders/lib/map.wgsl")),
