@@ -1,32 +1,14 @@
-// uses: pair_sum
+// uses: segments, pair_sum
+// Adds the partials of each weight: grad_bias = sum g, grad_weight = sum g xhat. They are (images, chunks, weights); BY_CHANNEL they are those of grad_sums, whose second
+// sums still want their image's and group's rstd. Those of affine_chunks count as one image's.
+// A workgroup takes `lane_channels` weights, its rows of lanes share images and chunks; row 0 writes. Grid: (1, tiles of weights, 1).
 
-// Adds the chunks of each weight: grad_bias = sum grad_y, grad_weight = sum grad_y * xhat.
-// A workgroup takes `lane_channels` weights, its rows of lanes share the chunks; row 0 writes. Grid: (1, tiles of weights, 1).
+override BY_CHANNEL: bool = false;
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    plane: u32,
-    groups: u32,
-    per_group: u32,
-    affine: u32,
-    by_element: u32,
-    eps: f32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>;
-@group(0) @binding(2) var<storage, read_write> grad_weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> grad_bias: array<f32>;
+@group(0) @binding(2) var<storage, read> rstd: array<f32>;
+@group(0) @binding(3) var<storage, read_write> grad_weight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> grad_bias: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -37,8 +19,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     var mine = vec2<f32>(0.0);
     if used {
-        for (var chunk = row_lane; chunk < params.chunks; chunk += params.lane_rows) {
-            mine += partials[chunk * params.channels + channel];
+        for (var item = row_lane; item < params.images * params.chunks; item += params.lane_rows) {
+            var part = partials[item * params.channels + channel];
+            if BY_CHANNEL {
+                part.y *= rstd[item / params.chunks * params.groups + channel / params.per_group];
+            }
+            mine += part;
         }
     }
     let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);

@@ -1,4 +1,4 @@
-// uses: lanes1, moments
+// uses: lanes1, moments, segments
 
 // Merges chunks and channels of a segment: mean and rstd = 1 / sqrt(variance + eps) of each (image, group). The means of the partial
 // results count from the channel's first element in the image. x is (images, plane, groups, per_group); a segment is what one image
@@ -6,27 +6,6 @@
 // A workgroup takes `lane_channels` segments; their `lane_rows` lanes share the chunks and channels; row 0 writes.
 // Grid: (ceil(segments / lane_channels), 1, 1). Lanes past the last segment contribute nothing.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    plane: u32,
-    groups: u32,
-    per_group: u32,
-    affine: u32,
-    by_element: u32,
-    eps: f32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> mean: array<f32>;

@@ -1,33 +1,12 @@
-// uses: pair_sum
-
-// Adds chunks and channels of a segment: sums = (sum g, sum g * (x - mean)) of each (image, group). x is (images, plane, groups, per_group); a segment is what one image
-// and group holds, plane * per_group elements.
+// uses: segments, pair_sum
+// Adds chunks and channels of a segment: sums = (sum g w, sum g w (x - mean)) of each (image, group), w the channel's weight, from grad_sums' partials. Without
+// `affine` w is 1: there is none, or it is in the partials.
 // A workgroup takes `lane_channels` segments; their `lane_rows` lanes share the chunks and channels; row 0 writes.
-// Grid: (ceil(segments / lane_channels), 1, 1). Lanes past the last segment add zero.
+// Grid: (ceil(segments / lane_channels), 1, 1). `rows` are the segments. Lanes past the last add zero.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    plane: u32,
-    groups: u32,
-    per_group: u32,
-    affine: u32,
-    by_element: u32,
-    eps: f32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>;
-@group(0) @binding(2) var<storage, read_write> sums: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> sums: array<vec2<f32>>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -42,8 +21,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let items = params.chunks * params.per_group;
         for (var item = item_lane; item < items; item += params.lane_rows) {
             let chunk = item / params.per_group;
-            let d = item % params.per_group;
-            mine += partials[(image * params.chunks + chunk) * params.channels + first_channel + d];
+            let channel = first_channel + item % params.per_group;
+            var part = partials[(image * params.chunks + chunk) * params.channels + channel];
+            if params.affine != 0u {
+                part *= weight[channel];
+            }
+            mine += part;
         }
     }
     let all = sum_rows(mine, lane, item_lane, params.lane_channels, params.lane_rows, params.half_rows);

@@ -1,60 +1,53 @@
-// y = (x - mean) * rstd * weight + bias, mean and rstd by (image, group). x is (images, plane, groups, per_group); a segment is what one image
-// and group holds, plane * per_group elements.
-// A workgroup takes `lane_channels` channels of one chunk of the images * plane rows; lane l makes channel l % lane_channels of
-// every `lane_rows`-th row. Grid: (chunks, tiles of channels, 1). Lanes past the last channel do nothing.
+// uses: segments, rectify
+// y = rectify((x - mean) * rstd * weight + bias), mean and rstd by (image, group). Where a segment is one row (BY_ROW: plane is 1) all images' rows
+// lie in one grid, and mean and rstd are fetched for each.
+// A workgroup takes `lane_channels` channels of one chunk of an image's rows; lane l makes channel l % lane_channels of
+// every `lane_rows`-th row. Grid: (chunks, tiles of channels, images, of BY_ROW 1). Lanes past the last channel do nothing.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    plane: u32,
-    groups: u32,
-    per_group: u32,
-    affine: u32,
-    by_element: u32,
-    eps: f32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
+override BY_ROW: bool = false;
+override BY_ELEMENT: bool = false;
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<V>;
+@group(0) @binding(2) var<storage, read> weight: array<V>;
+@group(0) @binding(3) var<storage, read> bias: array<V>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
 @group(0) @binding(5) var<storage, read> rstd: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
-
-// The weight of channel `c` in row `p` of a plane: one for each channel, or one for each element of a segment.
-fn weight_at(p: u32, c: u32) -> u32 {
-    return select(c, p * params.per_group + c % params.per_group, params.by_element != 0u);
-}
+@group(0) @binding(6) var<storage, read_write> y: array<V>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let group = workgroup + params.origin.xyz;
     let row_lane = lane / params.lane_channels;
     let channel = group.y * params.lane_channels + lane % params.lane_channels;
-    let used = row_lane < params.lane_rows && channel < params.channels;
-
-    if !used {
+    if row_lane >= params.lane_rows || channel >= params.channels {
         return;
     }
+    let part = channel / params.per_group;
+    var centre = 0.0;
+    var spread = 0.0;
+    if !BY_ROW {
+        centre = mean[group.z * params.groups + part];
+        spread = rstd[group.z * params.groups + part];
+    }
+    var scale = V(1.0);
+    var offset = V(0.0);
+    if !BY_ELEMENT && params.affine != 0u {
+        scale = weight[channel];
+        offset = bias[channel];
+    }
+    let base = group.z * params.rows * params.channels + channel;
     let end = min((group.x + 1u) * params.chunk_rows, params.rows);
     for (var row = group.x * params.chunk_rows + row_lane; row < end; row += params.lane_rows) {
-        let at = row * params.channels + channel;
-        let segment = row / params.plane * params.groups + channel / params.per_group;
-        var v = (x[at] - mean[segment]) * rstd[segment];
-        if params.affine != 0u {
-            let j = weight_at(row % params.plane, channel);
-            v = v * weight[j] + bias[j];
+        if BY_ROW {
+            centre = mean[row * params.groups + part];
+            spread = rstd[row * params.groups + part];
         }
-        y[at] = v;
+        if BY_ELEMENT {
+            let element = row * params.per_group + channel % params.per_group;
+            scale = weight[element];
+            offset = bias[element];
+        }
+        let at = base + row * params.channels;
+        y[at] = rectify((x[at] - centre) * (spread * scale) + offset, params.leak);
     }
 }

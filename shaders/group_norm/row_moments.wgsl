@@ -1,30 +1,9 @@
-// uses: lanes1, moments
+// uses: lanes1, moments, segments
 
 // Mean and rstd = 1 / sqrt(variance + eps) of segments that lie in one piece: x is (segments, per_group).
 // A workgroup takes `lane_channels` segments, each read by `lane_rows` neighbouring lanes; the first of them writes.
 // Grid: (ceil(segments / lane_channels), 1, 1). Numerics: shifted by the segment's first element, Welford's update in fixed order.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    plane: u32,
-    groups: u32,
-    per_group: u32,
-    affine: u32,
-    by_element: u32,
-    eps: f32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(3) var<storage, read_write> rstd: array<f32>;

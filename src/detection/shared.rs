@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::graph::Graph;
 use crate::nn::{Init, Net};
+use crate::ops::Activation;
 use crate::ops::Value;
 use crate::ops::box_decode::BoxDecode;
 use crate::ops::clamp::Clamp;
@@ -84,12 +85,14 @@ impl SharedBlock {
 
     /// (N, H, W, C) -> (N, H, W, C).
     pub fn apply(&self, graph: &mut Graph, x: Value) -> Result<Value> {
-        let mut y = self.conv.apply(graph, x)?;
-        if let Some((groups, weight, bias)) = self.norm {
-            let op = GroupNorm { groups, eps: 1e-5, affine: true };
-            y = graph.named_all("group_norm", Arc::new(op), &[y, weight, bias])?[0];
+        let y = self.conv.apply(graph, x)?;
+        match self.norm {
+            Some((groups, weight, bias)) => {
+                let op = GroupNorm { groups, eps: 1e-5, affine: true, activation: Activation::Relu };
+                Ok(graph.named_all("group_norm", Arc::new(op), &[y, weight, bias])?[0])
+            }
+            None => graph.add(Relu, &[y]),
         }
-        graph.add(Relu, &[y])
     }
 }
 

@@ -147,6 +147,16 @@ impl Activation {
             Self::Sigmoid => (4, 0.0),
         }
     }
+
+    /// The slope below zero of those that norms can apply, whose sign says which side of the kink its argument was on: 1 for none.
+    pub fn slope_below_zero(self) -> Option<f32> {
+        match self {
+            Self::None => Some(1.0),
+            Self::Relu => Some(0.0),
+            Self::Leaky(slope) if slope > 0.0 && slope.is_finite() => Some(slope),
+            _ => None,
+        }
+    }
 }
 
 /// Ways to do the work of an op: see [`Op::ways`].

@@ -91,7 +91,7 @@ pub fn normalise(cx: &LaunchCx<'_>, sources: [Slot; 5], of: Use) -> Launch {
     let added = Slot::Input(if residual { 5 } else { 1 });
     let slots = sources.into_iter().chain([added, Slot::Output(0)]).collect();
     let n = cx.inputs[0].elements() as u64;
-    let (kernel, params) = elementwise(cx, &NORMALISE, of);
+    let (kernel, params) = each(cx, &NORMALISE, of);
     let launch = Launch::new(kernel, params, slots, [params.chunks, params.tiles(), 1]);
     match residual {
         true => launch.with(RESIDUAL).costing(5 * n, 12 * n),
@@ -139,14 +139,14 @@ fn summed(
 
 /// grad_x of the training form, after grad_affine: slots (grad_y, x, weight, bias, mean, rstd, both, grad_x).
 pub fn grad_x(cx: &LaunchCx<'_>, slots: Vec<Slot>, leak: f32) -> Launch {
-    let (kernel, params) = elementwise(cx, &GRAD_X, Use { leak, eps: None });
+    let (kernel, params) = each(cx, &GRAD_X, Use { leak, eps: None });
     let n = cx.inputs[0].elements() as u64;
     Launch::new(kernel, params, slots, [params.chunks, params.tiles(), 1]).costing(8 * n, 12 * n)
 }
 
 /// grad_x of the evaluation form: slots (grad_y, y, weight, variance, grad_x, masked); `masked` is written where there is a residual.
 pub fn grad_x_frozen(cx: &LaunchCx<'_>, slots: Vec<Slot>, of: Use, residual: bool) -> Launch {
-    let (kernel, params) = elementwise(cx, &GRAD_X_FROZEN, of);
+    let (kernel, params) = each(cx, &GRAD_X_FROZEN, of);
     let n = cx.inputs[0].elements() as u64;
     let launch = Launch::new(kernel, params, slots, [params.chunks, params.tiles(), 1]);
     match residual {
@@ -156,15 +156,19 @@ pub fn grad_x_frozen(cx: &LaunchCx<'_>, slots: Vec<Slot>, of: Use, residual: boo
 }
 
 /// The kernel for work on each element of x alone, and its uniform.
-fn elementwise(cx: &LaunchCx<'_>, kernel: &'static crate::ops::lanes::Wide, of: Use) -> (&'static Kernel, Params) {
+fn each(cx: &LaunchCx<'_>, kernel: &'static crate::ops::lanes::Wide, of: Use) -> (&'static Kernel, Params) {
     let (rows, channels) = rows_and_channels(&cx.inputs[0]);
     let (kernel, lanes) = kernel.pick(fours(cx));
-    let steps = if few_cores(cx) { 32 } else { 8 };
-    (kernel, with(Params::elementwise_of(rows, channels / lanes as usize, steps), of))
+    (kernel, with(elementwise(cx, rows, channels / lanes as usize), of))
+}
+
+/// Work on each element of (rows, channels) alone.
+pub fn elementwise(cx: &LaunchCx<'_>, rows: usize, channels: usize) -> Params {
+    Params::elementwise_of(rows, channels, if few_cores(cx) { 32 } else { 8 })
 }
 
 /// A reduction over the rows of each channel.
-fn reduction(cx: &LaunchCx<'_>, rows: usize, channels: usize) -> Params {
+pub fn reduction(cx: &LaunchCx<'_>, rows: usize, channels: usize) -> Params {
     Params::reduction_of(rows, channels, if few_cores(cx) { 64 } else { 16 })
 }
 

@@ -188,12 +188,19 @@ impl Op for BatchNormEval {
     }
 }
 
-/// The slope below zero of an activation that [`infer_added`] let pass; 1 for none.
-fn slope(activation: Activation) -> f32 {
-    match activation {
-        Activation::Relu => 0.0,
-        Activation::Leaky(slope) => slope,
-        _ => 1.0,
+/// The slope below zero of an activation that [`check_activation`] let pass; 1 for none.
+pub(super) fn slope(activation: Activation) -> f32 {
+    activation.slope_below_zero().unwrap_or(1.0)
+}
+
+/// Refuses what a norm cannot apply.
+pub(super) fn check_activation(op: &str, node: &str, activation: Activation) -> Result<()> {
+    match activation.slope_below_zero() {
+        Some(_) => Ok(()),
+        None => {
+            let message = format!("'{node}': activation must be none, ReLU or leaky ReLU of a positive slope");
+            Err(Error::Attribute { op: op.into(), message })
+        }
     }
 }
 
@@ -204,15 +211,7 @@ fn infer_added<'a>(
     residual: bool,
     activation: Activation,
 ) -> Result<&'a TensorType> {
-    let fits = match activation {
-        Activation::None | Activation::Relu => true,
-        Activation::Leaky(slope) => slope > 0.0 && slope.is_finite(),
-        _ => false,
-    };
-    if !fits {
-        let message = format!("'{node}': activation must be none, ReLU or leaky ReLU of a positive slope");
-        return Err(Error::Attribute { op: "batch_norm".into(), message });
-    }
+    check_activation("batch_norm", node, activation)?;
     let (norm, added) = inputs.split_at(inputs.len().min(5));
     let x = infer(node, norm)?;
     match added {

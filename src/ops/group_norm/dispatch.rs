@@ -2,8 +2,10 @@
 //! [`Segments`]; group, instance and layer norm differ in nothing else.
 
 use crate::gpu::Slot::{Input, Output, Scratch};
-use crate::gpu::{Cost, Kernel, Launch, Needs, Slot, Uniform};
-use crate::ops::batch_norm::{dispatch::moments, params::Params as Rows};
+use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
+use crate::ops::batch_norm::dispatch::{elementwise, moments, reduction};
+use crate::ops::batch_norm::params::Params as Rows;
+use crate::ops::lanes::{Wide, wide};
 use crate::ops::{LaunchCx, Work};
 
 /// A tensor as (images, plane, groups, per_group), normalised over plane and per_group: one mean for each image and group.
@@ -37,7 +39,7 @@ impl Segments {
 }
 
 crate::uniform! {
-    /// Uniform of all kernels of the room; what `rows` and `channels` count is said in each.
+    /// Uniform of all kernels of the room, `shaders/lib/segments.wgsl`; what `rows` counts is said in each.
     pub struct Params {
         rows: u32,
         channels: u32,
@@ -49,140 +51,197 @@ crate::uniform! {
         plane: u32,
         groups: u32,
         per_group: u32,
+        images: u32,
         affine: u32,
-        by_element: u32,
         eps: f32,
+        leak: f32,
         pad0: u32,
         pad1: u32,
-        pad2: u32,
     }
 }
 
 macro_rules! kernel {
-    ($name:ident, $file:literal) => {
+    ($name:ident, $file:literal, $variants:expr) => {
         pub static $name: Kernel = Kernel {
             label: concat!("group_norm.", $file),
             source: include_str!(concat!("../../../shaders/group_norm/", $file, ".wgsl")),
             params: Params::FIELDS,
-            variants: &[],
+            variants: $variants,
             needs: Needs::Nothing,
         };
     };
 }
 
-kernel!(FINISH, "finish");
-kernel!(ROW_MOMENTS, "row_moments");
-kernel!(NORMALISE, "normalise");
-kernel!(GRAD_CHUNKS, "grad_chunks");
-kernel!(GRAD_FINISH, "grad_finish");
-kernel!(ROW_GRADS, "row_grads");
-kernel!(GRAD_X, "grad_x");
-kernel!(AFFINE_CHUNKS, "affine_chunks");
-kernel!(AFFINE_FINISH, "affine_finish");
+kernel!(FINISH, "finish", &[]);
+kernel!(ROW_MOMENTS, "row_moments", &[]);
+kernel!(GRAD_FINISH, "grad_finish", &[]);
+kernel!(ROW_GRADS, "row_grads", &[]);
+kernel!(AFFINE_CHUNKS, "affine_chunks", &[BY_ELEMENT]);
+kernel!(AFFINE_FINISH, "affine_finish", &[BY_CHANNEL]);
+wide!(pub NORMALISE, "group_norm.normalise", "group_norm/normalise.wgsl", Params, &[BY_ROW, BY_ELEMENT]);
+wide!(pub GRAD_SUMS, "group_norm.grad_sums", "group_norm/grad_sums.wgsl", Params, &[BY_ELEMENT]);
+wide!(pub GRAD_X, "group_norm.grad_x", "group_norm/grad_x.wgsl", Params, &[BY_ROW, BY_ELEMENT]);
 
-/// The segments on lanes laid out for (rows, channels).
-fn params(s: &Segments, rows: Rows, affine: bool, eps: f32) -> Params {
-    Params {
-        rows: rows.rows,
-        channels: rows.channels,
-        lane_channels: rows.lane_channels,
-        lane_rows: rows.lane_rows,
-        half_rows: rows.half_rows,
-        chunks: rows.chunks,
-        chunk_rows: rows.chunk_rows,
-        plane: s.plane as u32,
-        groups: s.groups as u32,
-        per_group: s.per_group as u32,
-        affine: u32::from(affine),
-        by_element: u32::from(s.by_element),
-        eps,
-        ..Default::default()
+/// A segment is one row.
+const BY_ROW: &[(&str, f64)] = &[("BY_ROW", 1.0)];
+/// Weights are those of elements, and lie in as many rows as a plane.
+const BY_ELEMENT: &[(&str, f64)] = &[("BY_ELEMENT", 1.0)];
+/// The partial results are those of each image's channels.
+const BY_CHANNEL: &[(&str, f64)] = &[("BY_CHANNEL", 1.0)];
+
+/// One use of the kernels.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// The view of x.
+    pub segments: Segments,
+    /// Whether there are weight and bias.
+    pub affine: bool,
+    /// Slope of the rectifier below zero; 1 for none.
+    pub leak: f32,
+}
+
+impl Use {
+    /// Whether each row of a plane has weights of its own.
+    fn by_element(&self) -> bool {
+        self.affine && self.segments.by_element && self.segments.plane > 1
+    }
+
+    /// The uniform for lanes laid out for (rows, channels).
+    fn params(&self, rows: Rows) -> Params {
+        let s = &self.segments;
+        Params {
+            rows: rows.rows,
+            channels: rows.channels,
+            lane_channels: rows.lane_channels,
+            lane_rows: rows.lane_rows,
+            half_rows: rows.half_rows,
+            chunks: rows.chunks,
+            chunk_rows: rows.chunk_rows,
+            plane: s.plane as u32,
+            groups: s.groups as u32,
+            per_group: s.per_group as u32,
+            images: 1,
+            affine: u32::from(self.affine),
+            leak: self.leak,
+            ..Default::default()
+        }
+    }
+
+    /// How many channels a lane takes: four only where they share a group.
+    fn lanes(&self) -> u32 {
+        if self.segments.per_group.is_multiple_of(4) { 4 } else { 1 }
+    }
+
+    /// Several segments to a workgroup, each shared by enough lanes for its `items`; `like` says the rest.
+    fn by_segment(&self, items: usize, like: Params) -> (Params, [u32; 3]) {
+        let lane_rows = items.div_ceil(2).next_power_of_two().clamp(1, 256);
+        let lane_channels = 256 / lane_rows;
+        let rows = self.segments.count();
+        let params = Params {
+            rows: rows as u32,
+            lane_channels: lane_channels as u32,
+            lane_rows: lane_rows as u32,
+            half_rows: (lane_rows / 2) as u32,
+            ..like
+        };
+        (params, [rows.div_ceil(lane_channels) as u32, 1, 1])
+    }
+
+    /// A launch of `kernel` for each element: over the rows of each image, or over those of all where a segment is one.
+    fn elementwise(&self, cx: &LaunchCx<'_>, kernel: &'static Wide, slots: Vec<Slot>) -> Launch {
+        let (s, lanes) = (&self.segments, self.lanes());
+        let (kernel, _) = kernel.pick(lanes == 4);
+        let (rows, images) = if s.plane == 1 { (s.images, 1) } else { (s.plane, s.images) };
+        let rows = elementwise(cx, rows, s.channels() / lanes as usize);
+        let params = Params { per_group: s.per_group as u32 / lanes, ..self.params(rows) };
+        let launch = Launch::new(kernel, params, slots, [rows.chunks, rows.tiles(), images as u32]);
+        match (s.plane == 1, self.by_element()) {
+            (true, _) => launch.with(BY_ROW),
+            (false, true) => launch.with(BY_ELEMENT),
+            (false, false) => launch,
+        }
     }
 }
 
-/// Several segments to a workgroup, each shared by enough lanes for its `items`; `like` says the rest.
-fn by_segment(s: &Segments, items: usize, like: Params) -> (Params, [u32; 3]) {
-    let lane_rows = items.div_ceil(2).next_power_of_two().clamp(1, 256);
-    let lane_channels = 256 / lane_rows;
-    let rows = s.count();
-    let params = Params {
-        rows: rows as u32,
-        lane_channels: lane_channels as u32,
-        lane_rows: lane_rows as u32,
-        half_rows: (lane_rows / 2) as u32,
-        ..like
-    };
-    (params, [rows.div_ceil(lane_channels) as u32, 1, 1])
-}
-
 /// Inputs (x, [weight, bias]), outputs (y, mean, rstd).
-pub fn forward(s: &Segments, affine: bool, eps: f32) -> Work {
+pub fn forward(of: Use, eps: f32, cx: &LaunchCx<'_>) -> Work {
+    let s = &of.segments;
     let n = s.elements();
     let mut scratch = Vec::new();
     let mut launches = Vec::new();
     if s.plane == 1 {
-        let rows = params(s, Rows::reduction(1, s.channels()), affine, eps);
-        let (p, grid) = by_segment(s, s.per_group, rows);
+        let rows = Params { eps, ..of.params(Rows::reduction(1, s.channels())) };
+        let (p, grid) = of.by_segment(s.per_group, rows);
         let slots = vec![Input(0), Output(1), Output(2)];
         launches.push(Launch::new(&ROW_MOMENTS, p, slots, grid).costing(6 * n, 4 * n));
     } else {
-        let rows = Rows::reduction(s.plane, s.channels());
+        let rows = reduction(cx, s.plane, s.channels());
         scratch.push(rows.partial_bytes(s.images));
         launches.push(moments(s.images, rows, Input(0), Scratch(0)));
-        let (p, grid) = by_segment(s, rows.chunks as usize * s.per_group, params(s, rows, affine, eps));
+        let like = Params { eps, ..of.params(rows) };
+        let (p, grid) = of.by_segment(rows.chunks as usize * s.per_group, like);
         let slots = vec![Input(0), Scratch(0), Output(1), Output(2)];
         launches.push(Launch::new(&FINISH, p, slots, grid).costing(scratch[0], scratch[0]));
     }
-    let (weight, bias) = if affine { (Input(1), Input(2)) } else { (unused(&mut scratch), unused(&mut scratch)) };
-    let rows = Rows::elementwise(s.images * s.plane, s.channels());
+    let (weight, bias) = if of.affine { (Input(1), Input(2)) } else { (unused(&mut scratch), unused(&mut scratch)) };
     let slots = vec![Input(0), weight, bias, Output(1), Output(2), Output(0)];
-    let grid = [rows.chunks, rows.tiles(), 1];
-    launches.push(Launch::new(&NORMALISE, params(s, rows, affine, eps), slots, grid).costing(4 * n, 8 * n));
+    launches.push(of.elementwise(cx, &NORMALISE, slots).costing(4 * n, 8 * n));
     Work { launches, scratch }
 }
 
-/// Inputs (grad_y, x, mean, rstd, [weight]), outputs (grad_x, [grad_weight, grad_bias]).
-pub fn grad(s: &Segments, affine: bool, cx: &LaunchCx<'_>) -> Work {
+/// Inputs (grad_y, x, mean, rstd, [weight, bias]), outputs (grad_x, [grad_weight, grad_bias]).
+pub fn grad(of: Use, cx: &LaunchCx<'_>) -> Work {
+    let s = &of.segments;
     let n = s.elements();
-    let cost = Cost { flops: 5 * n, bytes: 8 * n };
     let mut scratch = vec![8 * s.count() as u64];
     let sums = Scratch(0);
-    let weight = if affine { Input(4) } else { unused(&mut scratch) };
+    let (weight, bias) = if of.affine { (Input(4), Input(5)) } else { (unused(&mut scratch), unused(&mut scratch)) };
+    let all = [Input(0), Input(1), weight, bias, Input(2), Input(3)];
+    let slots = |last: Slot| all.into_iter().chain([last]).collect::<Vec<_>>();
     let mut launches = Vec::new();
-    let mut push = |kernel, params, slots, grid, cost: Cost| {
-        launches.push(Launch::new(kernel, params, slots, grid).costing(cost.flops, cost.bytes));
-    };
+    // The partial results of each weight, and how they are finished, where the sums of segments have them at hand.
+    let mut of_channels = None;
     if s.plane == 1 {
-        let rows = params(s, Rows::reduction(1, s.channels()), affine, 0.0);
-        let (p, grid) = by_segment(s, s.per_group, rows);
-        push(&ROW_GRADS, p, vec![Input(0), Input(1), weight, Input(2), sums], grid, cost);
+        let (p, grid) = of.by_segment(s.per_group, of.params(Rows::reduction(1, s.channels())));
+        launches.push(Launch::new(&ROW_GRADS, p, slots(sums), grid).costing(5 * n, 8 * n));
     } else {
-        let rows = Rows::reduction(s.plane, s.channels());
+        let rows = reduction(cx, s.plane, s.channels());
+        let partials = Scratch(scratch.len());
         let bytes = rows.partial_bytes(s.images);
-        let partials = Scratch(scratch.len());
         scratch.push(bytes);
-        let all = params(s, rows, affine, 0.0);
-        let grid = [rows.chunks, rows.tiles(), s.images as u32];
-        push(&GRAD_CHUNKS, all, vec![Input(0), Input(1), weight, Input(2), partials], grid, cost);
-        let (p, grid) = by_segment(s, rows.chunks as usize * s.per_group, all);
-        push(&GRAD_FINISH, p, vec![partials, sums], grid, Cost { flops: bytes, bytes });
+        let lanes = of.lanes();
+        let wide = rows.in_lanes(lanes);
+        let p = Params { per_group: s.per_group as u32 / lanes, ..of.params(wide) };
+        let grid = [wide.chunks, wide.tiles(), s.images as u32];
+        let (kernel, _) = GRAD_SUMS.pick(lanes == 4);
+        let launch = Launch::new(kernel, p, slots(partials), grid).costing(7 * n, 8 * n + bytes);
+        launches.push(if of.by_element() { launch.with(BY_ELEMENT) } else { launch });
+        let like = of.params(rows);
+        let (p, grid) = of.by_segment(rows.chunks as usize * s.per_group, like);
+        let p = Params { affine: u32::from(of.affine && !of.by_element()), ..p };
+        launches.push(Launch::new(&GRAD_FINISH, p, vec![partials, weight, sums], grid).costing(bytes, bytes));
+        of_channels = (!of.by_element()).then_some((Params { images: s.images as u32, ..like }, partials, BY_CHANNEL));
     }
-    if affine {
-        let weights = cx.outputs[1].elements();
-        let rows = Rows::reduction(n as usize / weights, weights);
-        let bytes = rows.partial_bytes(1);
-        let partials = Scratch(scratch.len());
-        scratch.push(bytes);
-        let p = params(s, rows, affine, 0.0);
-        let slots = vec![Input(0), Input(1), Input(2), Input(3), partials];
-        push(&AFFINE_CHUNKS, p, slots, [rows.chunks, rows.tiles(), 1], cost);
-        let slots = vec![partials, Output(1), Output(2)];
-        push(&AFFINE_FINISH, p, slots, [1, rows.tiles(), 1], Cost { flops: bytes, bytes });
+    if of.affine {
+        let (p, partials, how) = of_channels.unwrap_or_else(|| {
+            let weights = cx.outputs[1].elements();
+            let rows = Rows::reduction(n as usize / weights, weights);
+            let partials = Scratch(scratch.len());
+            let bytes = rows.partial_bytes(1);
+            scratch.push(bytes);
+            let p = of.params(rows);
+            let grid = [rows.chunks, rows.tiles(), 1];
+            let launch = Launch::new(&AFFINE_CHUNKS, p, slots(partials), grid).costing(8 * n, 8 * n + bytes);
+            launches.push(if s.by_element { launch.with(BY_ELEMENT) } else { launch });
+            (p, partials, &[][..])
+        });
+        let slots = vec![partials, Input(3), Output(1), Output(2)];
+        let grid = [1, p.channels.div_ceil(p.lane_channels), 1];
+        let bytes = 8 * u64::from(p.images) * u64::from(p.chunks) * u64::from(p.channels);
+        launches.push(Launch::new(&AFFINE_FINISH, p, slots, grid).with(how).costing(bytes, bytes));
     }
-    let rows = Rows::elementwise(s.images * s.plane, s.channels());
-    let slots = vec![Input(0), Input(1), weight, Input(2), Input(3), sums, Output(0)];
-    let cost = Cost { flops: 8 * n, bytes: 12 * n };
-    push(&GRAD_X, params(s, rows, affine, 0.0), slots, [rows.chunks, rows.tiles(), 1], cost);
+    let slots = all.into_iter().chain([sums, Output(0)]).collect();
+    launches.push(of.elementwise(cx, &GRAD_X, slots).costing(10 * n, 12 * n));
     Work { launches, scratch }
 }
 

@@ -1,7 +1,8 @@
 //! What group, instance and layer norm share above their kernels: the shape rule of their arguments and the gradient.
 
-use super::dispatch::{self, Segments};
+use super::dispatch::{self, Segments, Use};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::ops::{GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -29,22 +30,26 @@ pub fn infer(
     Ok(vec![x.clone(), statistic.clone(), statistic])
 }
 
+/// Whether a tensor of the forward pass can be in half precision: x and y.
+pub fn stores_half(tensor: Slot) -> bool {
+    matches!(tensor, Slot::Input(0) | Slot::Output(0))
+}
+
 /// Gradients of (x, [weight, bias]).
-pub fn grad(cx: &mut GradCx<'_>, segments: Segments, affine: bool) -> Result<Vec<Option<Value>>> {
+pub fn grad(cx: &mut GradCx<'_>, of: Use) -> Result<Vec<Option<Value>>> {
     if cx.grads[1..].iter().any(Option::is_some) {
         return cx.not_differentiable("group_norm", "only y carries a gradient; mean and rstd are there to be read");
     }
     let mut inputs = vec![cx.grad(), cx.inputs[0], cx.outputs[1], cx.outputs[2]];
-    inputs.extend(cx.inputs.get(1));
-    let found = cx.emit_all(NormGrad { segments, affine }, &inputs)?;
+    inputs.extend(&cx.inputs[1..]);
+    let found = cx.emit_all(NormGrad { of }, &inputs)?;
     Ok(found.into_iter().zip(cx.wanted).map(|(g, wanted)| wanted.then_some(g)).collect())
 }
 
-/// (grad_y, x, mean, rstd, [weight]) -> (grad_x, [grad_weight, grad_bias]).
+/// (grad_y, x, mean, rstd, [weight, bias]) -> (grad_x, [grad_weight, grad_bias]).
 #[derive(Clone, Copy, Debug)]
 struct NormGrad {
-    segments: Segments,
-    affine: bool,
+    of: Use,
 }
 
 impl Op for NormGrad {
@@ -53,13 +58,15 @@ impl Op for NormGrad {
     }
 
     fn infer(&self, _node: &str, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let mut outputs = vec![inputs[0].clone()];
-        outputs.extend(inputs.get(4).into_iter().flat_map(|w| [w.clone(), w.clone()]));
-        Ok(outputs)
+        Ok(inputs[..1].iter().chain(&inputs[4..]).cloned().collect())
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        Ok(dispatch::grad(&self.segments, self.affine, cx))
+        Ok(dispatch::grad(self.of, cx))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0 | 1) | Slot::Output(0))
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
@@ -67,6 +74,6 @@ impl Op for NormGrad {
     }
 
     fn in_place(&self) -> &'static [(usize, usize)] {
-        &[(0, 0)]
+        &[(0, 0), (1, 0)]
     }
 }

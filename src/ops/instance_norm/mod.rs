@@ -1,9 +1,11 @@
 //! Instance norm (Ulyanov, Vedaldi and Lempitsky, 2016): each channel of each picture is normalised alone. It is group norm with as
 //! many groups as channels and runs on its kernels. Running statistics are not offered.
 
-use super::group_norm::{affine, dispatch, dispatch::Segments, segments};
+use super::group_norm::dispatch::{self, Segments, Use};
+use super::group_norm::{affine, segments};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::{Shape, TensorType};
 
 /// The registry's entry.
@@ -35,6 +37,12 @@ fn of(x: &Shape) -> Segments {
     Segments { images, plane: h * w, groups, per_group: 1, by_element: false }
 }
 
+impl InstanceNorm {
+    fn use_of(&self, x: &Shape) -> Use {
+        Use { segments: of(x), affine: self.affine, leak: 1.0 }
+    }
+}
+
 impl Op for InstanceNorm {
     fn name(&self) -> &'static str {
         "instance_norm"
@@ -49,11 +57,15 @@ impl Op for InstanceNorm {
     }
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
-        Ok(dispatch::forward(&of(&cx.inputs[0].shape), self.affine, self.eps))
+        Ok(dispatch::forward(self.use_of(&cx.inputs[0].shape), self.eps, cx))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        segments::stores_half(tensor)
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let x = cx.ty(cx.inputs[0]).shape;
-        segments::grad(cx, of(&x), self.affine)
+        segments::grad(cx, self.use_of(&x))
     }
 }

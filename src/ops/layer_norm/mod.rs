@@ -3,9 +3,11 @@
 //!
 //! PyTorch normalises over the last dimensions of (N, C, H, W); pictures lie as (N, H, W, C) here, so the dimensions are named.
 
-use super::group_norm::{affine, dispatch, dispatch::Segments, segments};
+use super::group_norm::dispatch::{self, Segments, Use};
+use super::group_norm::{affine, segments};
 use super::{Arg, Attr, Built, Entry, GradCx, LaunchCx, Op, Value, Work, shape_error};
 use crate::Result;
+use crate::gpu::Slot;
 use crate::tensor::layout::Layout;
 use crate::tensor::{Shape, TensorType};
 use std::sync::Arc;
@@ -86,6 +88,10 @@ impl LayerNorm {
             _ => None,
         }
     }
+
+    fn use_of(&self, segments: Segments) -> Use {
+        Use { segments, affine: self.affine, leak: 1.0 }
+    }
 }
 
 impl Op for LayerNorm {
@@ -102,11 +108,15 @@ impl Op for LayerNorm {
 
     fn launches(&self, cx: &LaunchCx<'_>) -> Result<Work> {
         let (segments, _) = self.segments(&cx.inputs[0].shape).expect("checked when added");
-        Ok(dispatch::forward(&segments, self.affine, self.eps))
+        Ok(dispatch::forward(self.use_of(segments), self.eps, cx))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        segments::stores_half(tensor)
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let (segments, _) = self.segments(&cx.ty(cx.inputs[0]).shape).expect("checked when added");
-        segments::grad(cx, segments, self.affine)
+        segments::grad(cx, self.use_of(segments))
     }
 }
