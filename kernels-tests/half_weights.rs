@@ -1,13 +1,16 @@
-//! Weights in half precision: every convolution kernel with f16 weights against the float64 reference on the rounded weights, in both
+//! Weights in half precision: every kernel of convolutions and linear layers with f16 weights against the float64 reference on the rounded weights, in both
 //! forms (the device's f16, and words that are unpacked), and the graph pass that puts them there.
 
 use crate::conv2d::Case;
 use crate::harness::{Array, Expected, OpSpec, Rng, check, compare, gpu};
+use crate::linear;
 use half::f16;
 use std::sync::{Arc, OnceLock};
 use wgvision::gpu::{self, Gpu};
 use wgvision::graph::{Executable, Graph, Kind, Options, Precision, Variables, run_op, run_op_checked};
 use wgvision::ops::conv2d::{Conv2d, Variant};
+use wgvision::ops::linear::Linear;
+use wgvision::ops::matmul;
 use wgvision::ops::relu::Relu;
 use wgvision::ops::{OpRef, to_half::ToHalf};
 use wgvision::tensor::{Tensor, TensorType};
@@ -25,7 +28,7 @@ fn other_form() -> &'static Gpu {
 }
 
 /// The case with its weight as f16.
-fn halved((case, mut inputs): (Case, Vec<Tensor>)) -> (Case, Vec<Tensor>) {
+fn halved<T>((case, mut inputs): (T, Vec<Tensor>)) -> (T, Vec<Tensor>) {
     let weight = &inputs[1];
     inputs[1] = Tensor::f16(weight.shape(), weight.as_f32().iter().map(|&v| f16::from_f32(v)).collect());
     (case, inputs)
@@ -56,6 +59,36 @@ impl<const TRANSPOSED: bool> OpSpec for Spec<TRANSPOSED> {
     }
 }
 
+struct InLinear;
+
+impl OpSpec for InLinear {
+    type Attrs = Linear;
+    const NAME: &'static str = "half_weights_in_linear";
+    const RANDOM: usize = 24;
+    const GRADIENT: bool = false;
+
+    fn boundary(rng: &mut Rng) -> Vec<(Linear, Vec<Tensor>)> {
+        linear::Spec::boundary(rng).into_iter().map(halved).collect()
+    }
+
+    fn random(rng: &mut Rng) -> (Linear, Vec<Tensor>) {
+        halved(linear::Spec::random(rng))
+    }
+
+    fn op(op: &Linear) -> OpRef {
+        linear::Spec::op(op)
+    }
+
+    fn reference(op: &Linear, inputs: &[Array]) -> Vec<Expected> {
+        linear::Spec::reference(op, inputs)
+    }
+}
+
+#[test]
+fn half_weights_in_linear() {
+    check::<InLinear>();
+}
+
 #[test]
 fn half_weights_in_conv2d() {
     check::<Spec<false>>();
@@ -67,24 +100,28 @@ fn half_weights_in_conv_transpose2d() {
 }
 
 /// The cases once more in the other form, and the same bits from both.
+fn in_the_other_form<S: OpSpec>() {
+    let mut rng = Rng::for_test("other form");
+    let mut cases = S::boundary(&mut rng);
+    cases.extend((0..8).map(|_| S::random(&mut rng)));
+    for (i, (case, inputs)) in cases.into_iter().enumerate() {
+        let tensors: Vec<&Tensor> = inputs.iter().collect();
+        let options = Options { sentinels: true, ..Options::default() };
+        let run = |gpu: &Gpu| run_op_checked(gpu, S::op(&case), &tensors, &[], options).expect("runs");
+        let (other, usual) = (run(other_form()), run(gpu()));
+        assert_eq!(other.damaged, None, "case {i} {case:?}");
+        let arrays: Vec<Array> = inputs.iter().map(Array::from_tensor).collect();
+        compare("other form", &other.outputs[0], &S::reference(&case, &arrays)[0])
+            .unwrap_or_else(|e| panic!("case {i} {case:?}: {e}"));
+        assert!(other.outputs[0].bytes() == usual.outputs[0].bytes(), "case {i} {case:?}: other bits");
+    }
+}
+
 #[test]
 fn half_weights_in_the_other_form() {
-    let mut rng = Rng::for_test("other form");
-    for transposed in [false, true] {
-        let mut cases = Case::boundary(transposed, &mut rng);
-        cases.extend((0..8).map(|_| Case::random(transposed, &mut rng)));
-        for (i, (case, inputs)) in cases.into_iter().map(halved).enumerate() {
-            let tensors: Vec<&Tensor> = inputs.iter().collect();
-            let options = Options { sentinels: true, ..Options::default() };
-            let run = |gpu: &Gpu| run_op_checked(gpu, case.op(), &tensors, &[], options).expect("runs");
-            let (other, usual) = (run(other_form()), run(gpu()));
-            assert_eq!(other.damaged, None, "case {i} {case:?}");
-            let arrays: Vec<Array> = inputs.iter().map(Array::from_tensor).collect();
-            compare("other form", &other.outputs[0], &case.reference(&arrays))
-                .unwrap_or_else(|e| panic!("case {i} {case:?}: {e}"));
-            assert!(other.outputs[0].bytes() == usual.outputs[0].bytes(), "case {i} {case:?}: other bits");
-        }
-    }
+    in_the_other_form::<Spec<false>>();
+    in_the_other_form::<Spec<true>>();
+    in_the_other_form::<InLinear>();
 }
 
 /// A weight that meets a one, and zeros otherwise, comes out as it is: every finite half, in every kernel, in both forms.
@@ -107,6 +144,17 @@ fn half_weights_are_widened_exactly() {
             assert_eq!(wrong, None, "{variant:?}, f16 {}", device.profile().f16);
         }
     }
+    // A linear layer reads them in ones, twos and fours.
+    let identity = Tensor::f32([4, 4], identity.as_f32().to_vec());
+    for variant in [matmul::Variant::Registers, matmul::Variant::Subgroup, matmul::Variant::Tiled] {
+        let op = Linear { bias: false, variant: Some(variant) };
+        let weight = Tensor::f16([4, n / 4], halves.clone());
+        for device in [gpu(), other_form()] {
+            let y = run_op(device, Arc::new(op), &[&identity, &weight]).unwrap().remove(0);
+            let wrong = y.as_f32().iter().zip(&wide).find(|(got, want)| got != want);
+            assert_eq!(wrong, None, "linear, {variant:?}, f16 {}", device.profile().f16);
+        }
+    }
 }
 
 #[test]
@@ -117,6 +165,10 @@ fn half_weights_have_no_gradient() {
     let why =
         run_op_checked(gpu(), op, &[&x, &weight], &[Some(&g)], Options::default()).expect_err("refused").to_string();
     assert!(why.contains("conv2d") && why.contains("for inference"), "{why}");
+    let (weight, rows) = (Tensor::f16([2, 2], vec![f16::ONE; 4]), Tensor::full([3, 2], 1.0));
+    let why = run_op_checked(gpu(), Arc::new(Linear::default()), &[&rows, &weight], &[Some(&rows)], Options::default());
+    let why = why.expect_err("refused").to_string();
+    assert!(why.contains("linear") && why.contains("for inference"), "{why}");
 }
 
 /// x -> conv(w) -> relu -> conv(w) -> conv(v), the last with a weight that is given anew for every run.

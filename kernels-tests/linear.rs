@@ -8,7 +8,8 @@ use wgvision::ops::linear::Linear;
 use wgvision::ops::matmul::Variant;
 use wgvision::tensor::Tensor;
 
-struct Spec;
+/// The definition and the cases.
+pub struct Spec;
 
 const VARIANTS: [Option<Variant>; 4] = [None, Some(Variant::Registers), Some(Variant::Subgroup), Some(Variant::Tiled)];
 

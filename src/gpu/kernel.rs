@@ -172,6 +172,12 @@ impl Launch {
         self
     }
 
+    /// Says that the tensors of the slots for which `is_half` holds are stored in half precision.
+    pub fn halving(&mut self, is_half: impl Fn(Slot) -> bool) {
+        let bindings = self.slots.iter().zip(1..).filter(|(slot, _)| is_half(**slot));
+        self.halves.extend(bindings.map(|(_, binding)| binding));
+    }
+
     /// Lets it run together with its like.
     pub fn in_gang(mut self, gang: Gang) -> Self {
         self.gang = Some(gang);

@@ -62,10 +62,7 @@ impl Op for Stored {
         let inputs = with(cx.inputs, &self.inputs, DType::F32);
         let outputs = with(cx.outputs, &self.outputs, DType::F32);
         let mut work = self.op.launches(&LaunchCx { inputs: &inputs, outputs: &outputs, profile: cx.profile })?;
-        for launch in &mut work.launches {
-            let half = launch.slots.iter().zip(1..).filter(|(slot, _)| self.is_half(**slot));
-            launch.halves = half.map(|(_, binding)| binding).collect();
-        }
+        work.launches.iter_mut().for_each(|launch| launch.halving(|slot| self.is_half(slot)));
         Ok(work)
     }
 

@@ -27,7 +27,7 @@ pub static ENTRY: Entry = Entry {
     },
 };
 
-/// (..., in), weight (in, out), bias (out)? -> (..., out).
+/// (..., in), weight (in, out) in f32 or, for inference, f16, bias (out)? -> (..., out).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Linear {
     /// Whether the bias is among the inputs.
@@ -51,8 +51,8 @@ impl Op for Linear {
         let Some((&channels, rows)) = x.shape.split_last().filter(|_| x.dtype == DType::F32 && x.elements() > 0) else {
             return wrong("x", "f32 of rank 1 or more".into(), x.to_string());
         };
-        if weight.dtype != DType::F32 || weight.shape.rank() != 2 || weight.shape[0] != channels || weight.shape[1] == 0
-        {
+        let number = matches!(weight.dtype, DType::F32 | DType::F16);
+        if !number || weight.shape.rank() != 2 || weight.shape[0] != channels || weight.shape[1] == 0 {
             return wrong("weight", format!("f32 with {channels} input channels, as x {x} has"), weight.to_string());
         }
         let out = weight.shape[1];
@@ -74,10 +74,25 @@ impl Op for Linear {
             bias: self.bias.then_some(Slot::Input(2)),
             c: Slot::Output(0),
         };
-        Ok(product.work(cx.profile, self.variant))
+        let mut work = product.work(cx.profile, self.variant);
+        if cx.inputs[1].dtype == DType::F16 {
+            work.launches.iter_mut().for_each(|launch| launch.halving(|slot| slot == Slot::Input(1)));
+        }
+        Ok(work)
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
+    }
+
+    fn half_inputs(&self) -> &'static [usize] {
+        &[1]
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
+        if cx.ty(cx.inputs[1]).dtype != DType::F32 {
+            return cx.not_differentiable("linear", "weights in half precision are for inference");
+        }
         let (x, weight, g, variant) = (cx.inputs[0], cx.inputs[1], cx.grad(), self.variant);
         let mut grads = vec![None; cx.inputs.len()];
         if cx.wanted[0] {
@@ -148,6 +163,13 @@ impl Op for LinearGrad {
             c: Slot::Output(0),
         };
         Ok(product.work(cx.profile, self.variant))
+    }
+
+    fn stores_half(&self, tensor: Slot) -> bool {
+        match self.of {
+            Of::Input => matches!(tensor, Slot::Input(0) | Slot::Output(0)),
+            Of::Weight => matches!(tensor, Slot::Input(_)),
+        }
     }
 
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {

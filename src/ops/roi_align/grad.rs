@@ -60,6 +60,10 @@ impl Op for RoiAlignGrad {
         Ok(Work { launches, scratch: vec![32 * all, 16 * all, tiles.bytes()] })
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        matches!(tensor, Slot::Input(0) | Slot::Output(0))
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         cx.not_differentiable(self.name(), "second derivatives are not offered")
     }

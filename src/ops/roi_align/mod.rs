@@ -216,6 +216,13 @@ impl Op for RoiAlign {
         Ok(Work { launches: (0..maps).map(launch).collect(), scratch: Vec::new() })
     }
 
+    fn stores_half(&self, tensor: Slot) -> bool {
+        match tensor {
+            Slot::Input(i) => i < self.scales.len(),
+            _ => true,
+        }
+    }
+
     fn grad(&self, cx: &mut GradCx<'_>) -> Result<Vec<Option<Value>>> {
         let maps = self.scales.len();
         let mut grads = vec![None; cx.inputs.len()];
