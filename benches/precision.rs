@@ -10,7 +10,6 @@ use wgvision::gpu::{Gpu, Options};
 use wgvision::graph::{Executable, Graph, Precision, Variables};
 use wgvision::models::unet::UNet;
 use wgvision::nn::{Net, initialise};
-use wgvision::optim::{LOSS_SCALE, first_scaling};
 use wgvision::tensor::{Tensor, TensorType};
 
 const ROUNDS: usize = 9;
@@ -116,10 +115,6 @@ fn step(gpu: &Gpu, unet: &UNet, batch: usize, side: usize, precision: TrainPreci
     let (step, specs) = run.step_graph()?;
     let variables = Variables::new(gpu);
     initialise(&variables, &specs, 1)?;
-    if precision == TrainPrecision::F32 {
-        return Executable::new(&step.graph, &[("loss", step.loss)], &variables);
-    }
-    variables.set(LOSS_SCALE, &first_scaling())?;
-    let (graph, values) = step.graph.with_half_activations(&[step.loss], gpu.profile())?;
-    Executable::new(&graph, &[("loss", values[0])], &variables)
+    step.start_scale(&variables)?;
+    step.compile(&variables)
 }

@@ -12,7 +12,7 @@ use wgvision::engine::network::Network;
 use wgvision::engine::train::TrainSettings;
 use wgvision::engine::train_segmentation::{SegmentationRun, usual_loss};
 use wgvision::gpu::{Gpu, Options};
-use wgvision::graph::{Executable, Graph, Variables};
+use wgvision::graph::{Executable, Graph, Precision, Variables};
 use wgvision::models::instance::InstanceNet;
 use wgvision::models::unet::UNet;
 use wgvision::nn::initialise;
@@ -78,7 +78,7 @@ fn thread_ns() -> Option<f64> {
 fn mask_rcnn(immediates: bool) -> wgvision::Result<()> {
     let gpu = Gpu::open_with(&Options { immediates: Some(immediates), ..Default::default() })?;
     let network = Network::Instances(Box::new(InstanceNet::by_name("maskrcnn_resnet50_fpn", 90)?));
-    let mut ready = network.compile(&gpu, true, 1, [320, 320])?;
+    let mut ready = network.compile(&gpu, true, 1, [320, 320], Precision::F32)?;
     let (step, inputs) = ready.parts();
     let mut rows = Vec::new();
     for round in 0..=STEPS {

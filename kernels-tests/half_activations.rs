@@ -17,7 +17,7 @@ use wgvision::tensor::{DType, Tensor, TensorType};
 
 /// Names of the nodes of which something is stored in half precision.
 fn halves(graph: &Graph, outputs: &[Value]) -> Vec<String> {
-    let (half, outputs) = graph.with_half_activations(outputs, gpu().profile()).expect("wraps");
+    let half = graph.with_half_activations(outputs, gpu().profile()).expect("wraps");
     assert!(outputs.iter().all(|&v| half.ty(v).dtype == DType::F32), "outputs stay f32");
     let is_half = |n: &&wgvision::graph::Node| n.outputs.iter().any(|t| t.dtype == DType::F16);
     half.nodes().iter().filter(is_half).map(|n| n.name.clone()).collect()
@@ -83,9 +83,9 @@ fn half_activations_in_both_forms() {
     let other = gpu::Options { f16: Some(!gpu().profile().f16), ..Default::default() };
     let other = Gpu::open_with(&other).unwrap();
     let x = Rng::for_test("x").tensor([2, 9, 8, 3]);
-    let (half, ys) = graph.with_half_activations(&[y], gpu().profile()).unwrap();
-    let (a, small) = run(gpu(), &half, ys[0], &x);
-    let (b, _) = run(&other, &half, ys[0], &x);
+    let half = graph.with_half_activations(&[y], gpu().profile()).unwrap();
+    let (a, small) = run(gpu(), &half, y, &x);
+    let (b, _) = run(&other, &half, y, &x);
     assert_eq!(a, b, "native or packed, halves are the same numbers");
     let (full, large) = run(gpu(), &graph, y, &x);
     assert!(3 * small < 2 * large, "{small} bytes of {large}");

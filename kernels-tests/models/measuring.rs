@@ -3,8 +3,9 @@
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
-use wgvision::engine::network::Network;
+use wgvision::engine::network::{Network, Ready};
 use wgvision::gpu::Gpu;
+use wgvision::graph::Precision;
 use wgvision::models::classifier::Classifier;
 use wgvision::models::darknet::{BuiltinArgs, builtin};
 use wgvision::models::instance::InstanceNet;
@@ -105,6 +106,7 @@ fn what_cannot_be_measured_is_said_in_a_line() {
     };
     complaint(&["profile"], 1, "--arch NAME or --model FILE is needed");
     complaint(&["profile", "--arch", "yolo-none"], 1, "no architecture is named 'yolo-none'");
+    complaint(&["profile", "--arch", "unet", "--precision", "f8"], 2, "there are: f32, f16");
     complaint(&["profile", "--arch", "unet", "--batch", "0"], 1, "--batch: at least one picture");
     complaint(&["profile", "--arch", "fastrcnn_vgg16", "--train"], 1, "Fast R-CNN trains on regions of your own");
     complaint(
@@ -132,18 +134,27 @@ fn networks_of_every_kind_run_on_made_up_pictures() {
     ];
     for (network, side) in networks {
         for train in [false, true] {
-            let mut ready = network.compile(&gpu, train, 2, [side; 2]).unwrap();
-            let (executable, inputs) = ready.parts();
-            for (name, tensor) in executable.run(&inputs).unwrap().wait().unwrap() {
-                let Data::F32(values) = tensor.data() else { continue };
-                assert!(values.iter().all(|v| v.is_finite()), "{network:?}, training {train}: {name}");
-                let learns = name != "loss" && name != "norm" || values[0] > 0.0;
-                assert!(learns, "{network:?}: {name} is {}", values[0]);
-            }
+            let mut in_precision = |precision| {
+                let mut ready = network.compile(&gpu, train, 2, [side; 2], precision).unwrap();
+                finite(&mut ready, &format!("{network:?}, training {train}, {precision}"));
+                ready.executable.plan().memory.peak
+            };
+            let [wide, half] = [Precision::F32, Precision::F16].map(&mut in_precision);
+            assert!(half != wide, "{network:?}, training {train}: {half} bytes in both precisions");
         }
     }
 }
 
+/// Runs what was compiled and looks at its results.
+fn finite(ready: &mut Ready, what: &str) {
+    ready.settle().unwrap();
+    for (name, tensor) in ready.run().unwrap() {
+        let Data::F32(values) = tensor.data() else { continue };
+        assert!(values.iter().all(|v| v.is_finite()), "{what}: {name}");
+        let learns = name != "loss" && name != "norm" || values[0] > 0.0;
+        assert!(learns, "{what}: {name} is {}", values[0]);
+    }
+}
 /// On llvmpipe, further devices compile a part of the kernels, the same ones that the device itself would; a second start compiles nothing.
 #[test]
 fn what_is_compiled_on_all_threads_is_found_again() {

@@ -167,8 +167,7 @@ fn an_overflow_halves_the_scale_and_nothing_else() {
     // A device of its own, whose report no other test disturbs.
     let variables = Variables::new(&Gpu::open().unwrap());
     initialise(&variables, &specs, 3).unwrap();
-    let (half, outputs) = graph.graph.with_half_activations(&[graph.norm, graph.loss], gpu().profile()).unwrap();
-    let mut exec = Executable::new(&half, &[("norm", outputs[0]), ("loss", outputs[1])], &variables).unwrap();
+    let mut exec = graph.compile(&variables).unwrap();
     let mut step = |i: u64, scale: f32| {
         variables.set(LOSS_SCALE, &Tensor::f32([2], vec![scale, 7.0])).unwrap();
         let before = variables.snapshot().unwrap();
@@ -197,13 +196,7 @@ fn an_overflow_halves_the_scale_and_nothing_else() {
 fn plan_of(run: &SegmentationRun) -> (u64, StepGraph, Vec<ParameterSpec>) {
     let (graph, specs) = run.step_graph().unwrap();
     let values = [graph.norm, graph.loss];
-    let plan = match run.settings.precision {
-        TrainPrecision::F32 => Plan::new(gpu(), &graph.graph, &values, Default::default()).unwrap(),
-        TrainPrecision::Mixed => {
-            let (half, values) = graph.graph.with_half_activations(&values, gpu().profile()).unwrap();
-            Plan::new(gpu(), &half, &values, Default::default()).unwrap()
-        }
-    };
+    let plan = Plan::new(gpu(), &graph.stored(gpu().profile()).unwrap(), &values, Default::default()).unwrap();
     (plan.memory.peak, graph, specs)
 }
 

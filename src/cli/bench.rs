@@ -7,7 +7,7 @@ use crate::engine::bench::{Ceilings, Line, Method};
 use crate::engine::bench_models::{ModelCase, ModelTime};
 use crate::engine::{bench, bench_models};
 use crate::gpu::Gpu;
-use crate::graph::megabytes;
+use crate::graph::{Precision, megabytes};
 use crate::{Error, Result};
 use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
@@ -33,6 +33,9 @@ pub struct BenchArgs {
     /// kernels: so many times the pictures of each layer; models: pictures at a time. For cards that one picture does not fill.
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
+    /// models: in which weights and activations are kept, f32 or f16; training steps are mixed in f16.
+    #[arg(long, value_name = "P", default_value = "f32")]
+    precision: Precision,
     /// kernels: a line of JSON for each pass instead of a table, as where stdout is no terminal.
     #[arg(long)]
     lines: bool,
@@ -160,7 +163,7 @@ fn models(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     let wanted = |case: &ModelCase| if case.train { !args.forward } else { !args.train };
     for case in cases.into_iter().filter(wanted) {
-        let case = ModelCase { batch: args.batch, ..case };
+        let case = ModelCase { batch: args.batch, precision: args.precision, ..case };
         let time = bench_models::time_model(gpu, &case, args.runs, ceilings)?;
         show(&time, args.top);
         rows.push(model_cells(&time));

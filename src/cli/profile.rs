@@ -6,6 +6,7 @@ use super::table::{percent, table};
 use crate::Result;
 use crate::engine::bench::profile::{Profile, Row, measure};
 use crate::engine::bench::{Ceilings, Share};
+use crate::graph::Precision;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 pub struct ProfileArgs {
     #[command(flatten)]
     network: NetworkArgs,
+    /// In which weights and activations are kept, f32 or f16; a training step is mixed in f16.
+    #[arg(long, value_name = "P", default_value = "f32")]
+    precision: Precision,
     /// Runs whose median counts, after those that compile and warm up.
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
@@ -27,16 +31,16 @@ pub struct ProfileArgs {
 
 pub fn run(args: &ProfileArgs, device: &DeviceArgs) -> Result<()> {
     let (network, [h, w]) = args.network.network()?;
-    let (train, batch) = (args.network.train, args.network.batch);
+    let (train, batch, precision) = (args.network.train, args.network.batch, args.precision);
     let gpu = device.open()?;
-    let mut ready = network.compile(&gpu, train, batch, [h, w])?;
+    let mut ready = network.compile(&gpu, train, batch, [h, w], precision)?;
     let ceilings = Ceilings::measure(&gpu)?;
     let (executable, inputs) = ready.parts();
     let profile = measure(&gpu, executable, &inputs, args.runs, ceilings)?;
     let pass = if train { "training step" } else { "inference" };
     let facts = gpu.facts();
     println!(
-        "{}, {pass} of {batch} x {h}x{w}, random weights, on {} ({})",
+        "{}, {pass} of {batch} x {h}x{w} in {precision}, random weights, on {} ({})",
         args.network.title(),
         facts.name,
         facts.driver
@@ -55,7 +59,7 @@ pub fn run(args: &ProfileArgs, device: &DeviceArgs) -> Result<()> {
     let Some(path) = &args.json else { return Ok(()) };
     let Profile { total_ms, share, kernels, nodes, .. } = profile;
     let all = json!({
-        "network": args.network.title(), "pass": pass, "batch": batch, "size": [h, w],
+        "network": args.network.title(), "pass": pass, "batch": batch, "size": [h, w], "precision": precision,
         "adapter": facts.name, "driver": facts.driver, "ceilings": ceilings,
         "total_ms": total_ms, "share": share, "kernels": kernels, "nodes": nodes,
     });

@@ -4,7 +4,7 @@ use super::DeviceArgs;
 use super::network::NetworkArgs;
 use crate::Result;
 use crate::engine::network::Network;
-use crate::graph::{Graph, Options, Plan, thousands};
+use crate::graph::{Graph, Options, Plan, Precision, thousands};
 use crate::nn::Net;
 use clap::Args;
 use std::path::PathBuf;
@@ -13,6 +13,9 @@ use std::path::PathBuf;
 pub struct SummaryArgs {
     #[command(flatten)]
     network: NetworkArgs,
+    /// In which weights and activations are kept, f32 or f16; a training step is mixed in f16.
+    #[arg(long, value_name = "P", default_value = "f32")]
+    precision: Precision,
     /// Write the graph in Graphviz's language.
     #[arg(long, value_name = "FILE")]
     dot: Option<PathBuf>,
@@ -20,7 +23,7 @@ pub struct SummaryArgs {
 
 pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
     let (network, [h, w]) = args.network.network()?;
-    let (train, batch) = (args.network.train, args.network.batch);
+    let (train, batch, precision) = (args.network.train, args.network.batch, args.precision);
     let mut graph = Graph::new();
     let mut net = Net::new(&mut graph, train && !matches!(network, Network::Instances(_)));
     let outputs = network.build(&mut net, batch, [h, w])?;
@@ -29,15 +32,16 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
     println!("{} parameters; stored values include the statistics of batch norms", thousands(parameters));
     let gpu = device.open()?;
     let (graph, outputs) = match train {
-        false => graph.fused(&outputs)?,
+        false => graph.for_inference(&outputs, precision, gpu.profile())?,
         true => {
-            let step = network.step(batch, [h, w])?;
-            (step.graph, vec![step.loss, step.norm])
+            let step = network.step(batch, [h, w], precision)?;
+            let outputs = step.outputs().into_iter().map(|(_, value)| value).collect();
+            (step.stored(gpu.profile())?.into_owned(), outputs)
         }
     };
     let plan = Plan::new(&gpu, &graph, &outputs, Options::default())?;
     println!(
-        "{} of {batch} pictures {h}x{w}: {} nodes run",
+        "{} of {batch} pictures {h}x{w} in {precision}: {} nodes run",
         if train { "training step" } else { "inference" },
         plan.len()
     );

@@ -5,7 +5,7 @@ use super::network::NetworkArgs;
 use crate::engine::bench::{built_in_layers, layers_graph};
 use crate::engine::tune::{Found, problems, tune};
 use crate::gpu::Tuned;
-use crate::graph::Graph;
+use crate::graph::{Graph, Precision};
 use crate::nn::Net;
 use crate::ops::Value;
 use crate::{Error, Result};
@@ -32,7 +32,7 @@ fn convolutions(args: &NetworkArgs) -> Result<(Graph, Vec<Value>)> {
     }
     let (network, size) = args.network()?;
     if args.train {
-        let step = network.step(args.batch, size)?;
+        let step = network.step(args.batch, size, Precision::F32)?;
         return Ok((step.graph, vec![step.loss, step.norm]));
     }
     let mut graph = Graph::new();

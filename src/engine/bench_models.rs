@@ -3,6 +3,7 @@
 use super::bench::{Ceilings, Times, profile::Profile, warm_up};
 use super::network::{Network, Ready};
 use crate::gpu::Gpu;
+use crate::graph::Precision;
 use crate::models::classifier::Classifier;
 use crate::models::darknet::Darknet;
 use crate::models::instance::InstanceNet;
@@ -27,6 +28,8 @@ pub struct ModelCase {
     pub size: [usize; 2],
     /// A training step, or inference.
     pub train: bool,
+    /// In which weights and activations are kept; a training step's is mixed in f16.
+    pub precision: Precision,
 }
 
 impl ModelCase {
@@ -73,7 +76,14 @@ pub fn usual_cases() -> Result<Vec<ModelCase>> {
         ("maskrcnn_resnet50_fpn", Network::Instances(Box::new(mask)), 320),
     ];
     let both = |(name, network, side): (&str, Network, usize)| {
-        let case = |train| ModelCase { name: name.into(), network: network.clone(), batch: 1, size: [side; 2], train };
+        let case = |train| ModelCase {
+            name: name.into(),
+            network: network.clone(),
+            batch: 1,
+            size: [side; 2],
+            train,
+            precision: Precision::F32,
+        };
         [case(false), case(true)]
     };
     Ok(networks.into_iter().flat_map(both).collect())
@@ -82,9 +92,10 @@ pub fn usual_cases() -> Result<Vec<ModelCase>> {
 /// Times one case over `runs` runs after those that compile and warm up. Fails if a result is not finite: speed at wrong numbers is none.
 pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) -> Result<ModelTime> {
     let started = Instant::now();
-    let mut ready = case.network.compile(gpu, case.train, case.batch, case.size)?;
-    run(&mut ready, case)?;
+    let mut ready = case.network.compile(gpu, case.train, case.batch, case.size, case.precision)?;
+    ready.run()?;
     let first_ms = started.elapsed().as_secs_f64() * 1e3;
+    ready.settle()?;
     warm_up(|| run(&mut ready, case))?;
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {
@@ -109,8 +120,7 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
 
 /// One run, all of whose results are read and looked at.
 fn run(ready: &mut Ready, case: &ModelCase) -> Result<()> {
-    let (executable, inputs) = ready.parts();
-    let results = executable.run(&inputs)?.wait()?;
+    let results = ready.run()?;
     match results.iter().find(|(_, tensor)| !finite(tensor)) {
         Some((name, _)) => Err(Error::Device(format!("{}, {}: {name} is not finite", case.name, case.pass()))),
         None => Ok(()),

@@ -19,6 +19,7 @@ use crate::nn::{Net, ParameterSpec, initialise};
 use crate::ops::Value;
 use crate::optim::Rate;
 use crate::tensor::{DType, Tensor, TensorType};
+use std::collections::BTreeMap;
 
 /// Any network there is.
 #[derive(Clone, Debug)]
@@ -76,30 +77,30 @@ impl Network {
         }
     }
 
-    /// The graph of one training step on `batch` pictures, as `wgvision train` makes it; a classifier's with SGD.
-    pub fn step(&self, batch: usize, size: [usize; 2]) -> Result<StepGraph> {
+    /// The graph of one training step on `batch` pictures, as `wgvision train` makes it; a classifier's with SGD. In f16 its precision is mixed.
+    pub fn step(&self, batch: usize, size: [usize; 2], precision: Precision) -> Result<StepGraph> {
         let start = Default::default();
         match self {
             Self::UNet(unet) => {
                 let mut graph = Graph::new();
                 let outputs = self.build(&mut Net::new(&mut graph, true), batch, size)?;
                 let loss = add_loss(&mut graph, &usual_loss(unet.classes), outputs[0])?;
-                training_graph(graph, loss, &settings(self))
+                training_graph(graph, loss, &settings(self, precision))
             }
             Self::Classifier(network) => {
                 let mut graph = Graph::new();
                 let images = graph.input(IMAGES, TensorType::f32([batch, size[0], size[1], 3]))?;
                 let loss = network.loss(&mut Net::new(&mut graph, true), images)?;
-                training_graph(graph, loss, &settings(self))
+                training_graph(graph, loss, &settings(self, precision))
             }
             Self::Darknet(network) => {
                 let model = DetectionModel::new((**network).clone(), network.default_names())?;
-                DetectionRun { model, batch, settings: settings(self), start }.step_graph(size, BOXES)
+                DetectionRun { model, batch, settings: settings(self, precision), start }.step_graph(size, BOXES)
             }
             Self::Instances(network) => {
                 let names = (0..network.classes()).map(|i| format!("class {i}")).collect();
                 let model = InstanceModel::new((**network).clone(), names, RcnnTransform::default())?;
-                InstanceRun { model, batch, settings: settings(self), start }.step_graph(size, BOXES)
+                InstanceRun { model, batch, settings: settings(self, precision), start }.step_graph(size, BOXES)
             }
         }
     }
@@ -113,20 +114,27 @@ impl Network {
     }
 
     /// Compiles an inference, the choice of detections included, or a training step, with random weights.
-    pub fn compile(&self, gpu: &Gpu, train: bool, batch: usize, size: [usize; 2]) -> Result<Ready> {
+    pub fn compile(
+        &self,
+        gpu: &Gpu,
+        train: bool,
+        batch: usize,
+        size: [usize; 2],
+        precision: Precision,
+    ) -> Result<Ready> {
         let variables = Variables::new(gpu);
         initialise(&variables, &self.specs(size)?, 1)?;
         if train {
-            let step = self.step(batch, size)?;
-            let outputs = [("loss", step.loss), ("norm", step.norm)];
-            let executable = Executable::new(&step.graph, &outputs, &variables)?;
+            let step = self.step(batch, size, precision)?;
+            step.start_scale(&variables)?;
+            let executable = step.compile(&variables)?;
             return Ok(Ready { executable, inputs: self.made_inputs(&step.graph, size) });
         }
         let mut graph = Graph::new();
         let outputs = self.detections(&mut graph, batch, size)?;
         let names: Vec<String> = (0..outputs.len()).map(|i| format!("output {i}")).collect();
         let named: Vec<(&str, Value)> = names.iter().map(String::as_str).zip(outputs).collect();
-        let executable = Executable::for_inference(&graph, &named, &variables, Precision::F32)?;
+        let executable = Executable::for_inference(&graph, &named, &variables, precision)?;
         Ok(Ready { executable, inputs: self.made_inputs(&graph, size) })
     }
 
@@ -148,16 +156,16 @@ impl Network {
     /// A tensor for every input: pictures that are a pattern, two objects in each.
     fn made_inputs(&self, graph: &Graph, size: [usize; 2]) -> Vec<(String, Tensor)> {
         let inputs = graph.nodes().iter().filter(|n| matches!(n.kind, Kind::Input));
-        inputs.map(|node| (node.name.clone(), made(node, size, &settings(self)))).collect()
+        inputs.map(|node| (node.name.clone(), made(node, size, &settings(self, Precision::F32)))).collect()
     }
 }
 
 /// Rates so small that random weights stay as they are, however often a step is repeated.
-fn settings(network: &Network) -> TrainSettings {
-    let rate = Rate::constant(1e-9);
+fn settings(network: &Network, precision: Precision) -> TrainSettings {
+    let usual = TrainSettings { rate: Rate::constant(1e-9), precision: precision.into(), ..TrainSettings::default() };
     match network {
-        Network::UNet(_) | Network::Darknet(_) => TrainSettings { rate, ..TrainSettings::default() },
-        _ => TrainSettings { rate, optimizer: usual_optimizer(), ..TrainSettings::default() },
+        Network::UNet(_) | Network::Darknet(_) => usual,
+        _ => TrainSettings { optimizer: usual_optimizer(), ..usual },
     }
 }
 
@@ -205,7 +213,27 @@ pub struct Ready {
     pub inputs: Vec<(String, Tensor)>,
 }
 
+/// Runs after which the scale of a loss has come down from its first value to 1.
+const SCALES: usize = 17;
+
 impl Ready {
+    /// Runs until the gradients of a mixed step are finite: the scale of the loss begins high and is halved after each step that overflows. At once
+    /// back for all else, and after as many runs as take the scale to 1.
+    pub fn settle(&mut self) -> Result<()> {
+        for _ in 0..SCALES {
+            if self.run()?.remove("norm").is_none_or(|norm| norm.scalar().is_finite()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One run, all of whose results are read.
+    pub fn run(&mut self) -> Result<BTreeMap<String, Tensor>> {
+        let (executable, inputs) = self.parts();
+        executable.run(&inputs)?.wait()
+    }
+
     /// The inputs as runs take them, beside the program.
     pub fn parts(&mut self) -> (&mut Executable, Vec<(&str, &Tensor)>) {
         (&mut self.executable, self.inputs.iter().map(|(name, t)| (name.as_str(), t)).collect())

@@ -5,8 +5,8 @@
 use super::checkpoint::{Checkpoint, TrainState};
 use crate::draw::curves::curves_png;
 use crate::draw::log::MetricsLog;
-use crate::gpu::Report;
-use crate::graph::{Executable, Graph, Run, Variables};
+use crate::gpu::{Profile, Report};
+use crate::graph::{Executable, Graph, Precision, Run, Variables};
 use crate::ops::Value;
 use crate::optim::{
     Guard, Hyper, LOSS_SCALE, Optimizer, Rate, first_scaling, follow, guard, guard_scaled, protect, scaled_gradients,
@@ -15,6 +15,7 @@ use crate::optim::{
 use crate::tensor::{Data, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -52,6 +53,15 @@ pub enum TrainPrecision {
     F32,
     /// Rounded to half precision where they are stored; the loss is scaled so that small gradients survive.
     Mixed,
+}
+
+impl From<Precision> for TrainPrecision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::Mixed,
+        }
+    }
 }
 
 impl std::str::FromStr for TrainPrecision {
@@ -122,6 +132,39 @@ pub struct StepGraph {
     pub norm: Value,
     /// Losses that the loss is the sum of, to be logged beside it.
     pub parts: Vec<(String, Value)>,
+    /// In which activations and their gradients are kept.
+    pub precision: TrainPrecision,
+}
+
+impl StepGraph {
+    /// What is read from it: `loss`, `norm` and the parts of the loss.
+    pub fn outputs(&self) -> Vec<(&str, Value)> {
+        let parts = self.parts.iter().map(|(name, value)| (name.as_str(), *value));
+        [("loss", self.loss), ("norm", self.norm)].into_iter().chain(parts).collect()
+    }
+
+    /// A program of it on variables, in its precision.
+    pub fn compile(&self, variables: &Variables) -> Result<Executable> {
+        let graph = self.stored(variables.gpu().profile())?;
+        Executable::new(&graph, &self.outputs(), variables)
+    }
+
+    /// The graph in its precision; values keep their places.
+    pub fn stored(&self, profile: &Profile) -> Result<Cow<'_, Graph>> {
+        let outputs: Vec<Value> = self.outputs().into_iter().map(|(_, value)| value).collect();
+        Ok(match self.precision {
+            TrainPrecision::F32 => Cow::Borrowed(&self.graph),
+            TrainPrecision::Mixed => Cow::Owned(self.graph.with_half_activations(&outputs, profile)?),
+        })
+    }
+
+    /// Sets the scale of the loss that a run begins with, where there is one.
+    pub fn start_scale(&self, variables: &Variables) -> Result<()> {
+        match self.precision {
+            TrainPrecision::F32 => Ok(()),
+            TrainPrecision::Mixed => variables.set(LOSS_SCALE, &first_scaling()),
+        }
+    }
 }
 
 /// Adds gradients, clipping, the optimiser's updates and the moving average to a graph with a loss.
@@ -153,7 +196,7 @@ pub fn training_graph(mut graph: Graph, loss: Value, settings: &TrainSettings) -
         let pairs: Vec<(Value, Value)> = parameters.into_iter().zip(updated).collect();
         follow(&mut graph, &pairs, control)?;
     }
-    Ok(StepGraph { graph, loss, norm, parts: Vec::new() })
+    Ok(StepGraph { graph, loss, norm, parts: Vec::new(), precision: settings.precision })
 }
 
 /// Tensors for one step, by input name.
@@ -235,17 +278,6 @@ impl Trainer {
         score_names: &[&str],
     ) -> Result<Self> {
         settings.check()?;
-        let compile = |g: &StepGraph| {
-            let parts = g.parts.iter().map(|(name, value)| (name.as_str(), *value));
-            let outputs: Vec<(&str, Value)> = [("loss", g.loss), ("norm", g.norm)].into_iter().chain(parts).collect();
-            if settings.precision == TrainPrecision::F32 {
-                return Executable::new(&g.graph, &outputs, &variables);
-            }
-            let values: Vec<Value> = outputs.iter().map(|&(_, v)| v).collect();
-            let (graph, values) = g.graph.with_half_activations(&values, variables.gpu().profile())?;
-            let outputs: Vec<(&str, Value)> = outputs.iter().zip(values).map(|(&(name, _), v)| (name, v)).collect();
-            Executable::new(&graph, &outputs, &variables)
-        };
         let StepGraph { graph, parts, .. } = graphs.first().expect("at least one graph");
         let resumed = match resume {
             // Before anything is compiled: whether the checkpoint fits is worth knowing at once.
@@ -255,7 +287,7 @@ impl Trainer {
             }
             false => None,
         };
-        let steps = graphs.iter().map(compile).collect::<Result<Vec<_>>>()?;
+        let steps = graphs.iter().map(|g| g.compile(&variables)).collect::<Result<Vec<_>>>()?;
         let parts: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
         variables.declare_all(graph)?;
         let losses = ["loss"].into_iter().chain(parts.iter().map(String::as_str));
@@ -268,9 +300,7 @@ impl Trainer {
             }
             None => {
                 start_averages(graph, &variables)?;
-                if settings.precision == TrainPrecision::Mixed {
-                    variables.set(LOSS_SCALE, &first_scaling())?;
-                }
+                graphs[0].start_scale(&variables)?;
                 (TrainState::default(), MetricsLog::create(&csv, &columns)?)
             }
         };

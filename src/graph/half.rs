@@ -27,6 +27,15 @@ pub enum Precision {
     F16,
 }
 
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
 impl std::str::FromStr for Precision {
     type Err = String;
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -48,18 +57,28 @@ impl Executable {
         precision: Precision,
     ) -> Result<Self> {
         let values: Vec<Value> = outputs.iter().map(|&(_, v)| v).collect();
-        let (mut graph, mut values) = graph.fused(&values)?;
-        if precision == Precision::F16 {
-            (graph, values) = graph.with_half_weights(&values)?;
-            (graph, values) = graph.with_half_activations(&values, variables.gpu().profile())?;
-        }
-        (graph, values) = graph.with_prepared_inputs(&values, variables.gpu().profile())?;
+        let (graph, values) = graph.for_inference(&values, precision, variables.gpu().profile())?;
         let named: Vec<(&str, Value)> = outputs.iter().zip(values).map(|(&(name, _), v)| (name, v)).collect();
         Self::new(&graph, &named, variables)
     }
 }
 
 impl Graph {
+    /// What only runs forward, and where each of `outputs` is in it: see [`Executable::for_inference`].
+    pub fn for_inference(
+        &self,
+        outputs: &[Value],
+        precision: Precision,
+        profile: &Profile,
+    ) -> Result<(Graph, Vec<Value>)> {
+        let (mut graph, mut values) = self.fused(outputs)?;
+        if precision == Precision::F16 {
+            (graph, values) = graph.with_half_weights(&values)?;
+            graph = graph.with_half_activations(&values, profile)?;
+        }
+        graph.with_prepared_inputs(&values, profile)
+    }
+
     /// The same computation with f16 weights where ops take them, and where each of `outputs` is in it. The names of variables stay.
     pub fn with_half_weights(&self, outputs: &[Value]) -> Result<(Graph, Vec<Value>)> {
         let fixed = self.fixed_nodes();
@@ -92,9 +111,9 @@ impl Graph {
         Ok((new, outputs.iter().map(|v| moved[v]).collect()))
     }
 
-    /// The same computation with activations and their gradients stored as f16 where all ops that read or write them can, and where
-    /// each of `outputs`, which stay f32, is in it. Arithmetic stays f32, as does all that depends on variables alone.
-    pub fn with_half_activations(&self, outputs: &[Value], profile: &Profile) -> Result<(Graph, Vec<Value>)> {
+    /// The same computation with activations and their gradients stored as f16 where all ops that read or write them can. `outputs` stay f32.
+    /// Arithmetic stays f32, as does all that depends on variables alone. Values keep their places.
+    pub fn with_half_activations(&self, outputs: &[Value], profile: &Profile) -> Result<Graph> {
         let halves = self.halves(outputs, profile)?;
         let mut new = Graph::new();
         for node in self.nodes() {
@@ -117,7 +136,7 @@ impl Graph {
         for &(target, value) in self.updates() {
             new.update(target, value)?;
         }
-        Ok((new, outputs.to_vec()))
+        Ok(new)
     }
 
     /// The values that can be stored in half precision.
