@@ -95,7 +95,6 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
     let mut ready = case.network.compile(gpu, case.train, case.batch, case.size, case.precision)?;
     ready.run()?;
     let first_ms = started.elapsed().as_secs_f64() * 1e3;
-    ready.settle()?;
     warm_up(|| run(&mut ready, case))?;
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {
@@ -118,10 +117,11 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
     })
 }
 
-/// One run, all of whose results are read and looked at.
+/// One run, all of whose results are read and looked at. A mixed step may overflow while the scale of its loss comes down; its norm says so.
 fn run(ready: &mut Ready, case: &ModelCase) -> Result<()> {
     let results = ready.run()?;
-    match results.iter().find(|(_, tensor)| !finite(tensor)) {
+    let mixed = case.train && case.precision == Precision::F16;
+    match results.iter().find(|(name, tensor)| !(mixed && *name == "norm") && !finite(tensor)) {
         Some((name, _)) => Err(Error::Device(format!("{}, {}: {name} is not finite", case.name, case.pass()))),
         None => Ok(()),
     }

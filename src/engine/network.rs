@@ -213,21 +213,7 @@ pub struct Ready {
     pub inputs: Vec<(String, Tensor)>,
 }
 
-/// Runs after which the scale of a loss has come down from its first value to 1.
-const SCALES: usize = 17;
-
 impl Ready {
-    /// Runs until the gradients of a mixed step are finite: the scale of the loss begins high and is halved after each step that overflows. At once
-    /// back for all else, and after as many runs as take the scale to 1.
-    pub fn settle(&mut self) -> Result<()> {
-        for _ in 0..SCALES {
-            if self.run()?.remove("norm").is_none_or(|norm| norm.scalar().is_finite()) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// One run, all of whose results are read.
     pub fn run(&mut self) -> Result<BTreeMap<String, Tensor>> {
         let (executable, inputs) = self.parts();
