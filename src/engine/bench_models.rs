@@ -121,7 +121,8 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
 fn run(ready: &mut Ready, case: &ModelCase) -> Result<()> {
     let results = ready.run()?;
     let mixed = case.train && case.precision == Precision::F16;
-    match results.iter().find(|(name, tensor)| !(mixed && *name == "norm") && !finite(tensor)) {
+    let fine = |name: &str, tensor: &Tensor| finite(tensor) || (mixed && name == "norm");
+    match results.iter().find(|(name, tensor)| !fine(name, tensor)) {
         Some((name, _)) => Err(Error::Device(format!("{}, {}: {name} is not finite", case.name, case.pass()))),
         None => Ok(()),
     }
