@@ -2,19 +2,6 @@
 // A step of Adam or AdamW, adam_rule.wgsl; control = (clip, finite, lr, step, scale, ...). One invocation makes one element of each output;
 // the grid is ceil(n / 256).
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    beta2: f32,
-    rest1: f32,
-    rest2: f32,
-    eps: f32,
-    decay: f32,
-    decoupled: u32,
-    pad0: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> param: array<f32>;
 @group(0) @binding(2) var<storage, read> grad: array<f32>;
 @group(0) @binding(3) var<storage, read> m: array<f32>;

@@ -1,26 +1,9 @@
-// uses: largest
+// uses: row_lanes, largest
 // Maximum over the whole picture, first pass: values and places[image, chunk, channel] of the largest element of a chunk of rows, of
 // equal ones the first; x is (images, rows, channels).
 // A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th row.
 // Grid: (chunks, tiles of channels, images). Lanes past the last row of lanes or channel have no value.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> places: array<u32>;

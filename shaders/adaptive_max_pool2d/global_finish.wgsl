@@ -1,25 +1,8 @@
-// uses: largest
+// uses: row_lanes, largest
 // Maximum over the whole picture, second pass: y and indices[image, channel] of the largest of its chunks, of equal ones the first.
 // A workgroup takes `lane_channels` channels of an image, its rows of lanes share the chunks; row 0 writes.
 // Grid: (1, tiles of channels, images).
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> places: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

@@ -1,4 +1,4 @@
-// uses: lanes1, moments
+// uses: lanes1, row_lanes, moments
 
 // Merges the chunks of a channel, whose means count from x[0, channel]: mean, rstd = 1 / sqrt(variance + eps) with the biased variance m2 / rows, and the running
 // statistics new = old + momentum * (batch - old), the variance first multiplied by `variance_scale`
@@ -6,23 +6,6 @@
 // A workgroup takes `lane_channels` channels, its rows of lanes share the chunks; row 0 writes. Grid: (1, tiles of channels, 1).
 // running_mean and running_var may lie where their new values go: one lane reads and writes a channel's.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read> running_mean: array<f32>;

@@ -1,26 +1,9 @@
-// uses: pair_sum
+// uses: row_lanes, pair_sum
 
 // Adds the chunks of a channel: grad_bias = sum grad_y, grad_weight = rstd * sum grad_y * (x - mean). `spread` holds rstd, or
 // with `from_variance` the variance. `both` gets grad_bias and behind it grad_weight, in one binding for those who go on.
 // A workgroup takes `lane_channels` channels, its rows of lanes share the chunks; row 0 writes. Grid: (1, tiles of channels, 1).
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read> spread: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_weight: array<f32>;

@@ -1,4 +1,4 @@
-// uses: lane_sums, rectify
+// uses: row_lanes, lane_sums, rectify
 
 // Sums over each chunk of rows: partials[chunk, channel] = (sum g, sum g * (x - mean)), g being the gradient of the normalised value
 // before it is rectified, whose sign is computed again from x: so y need not be kept. `spread` holds rstd, or with `from_variance` the
@@ -6,23 +6,6 @@
 // A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th row.
 // Grid: (chunks, tiles of channels, 1). Lanes past the last row of lanes or channel add zero. Fixed order.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<V>;
 @group(0) @binding(2) var<storage, read> x: array<V>;
 @group(0) @binding(3) var<storage, read> weight: array<V>;

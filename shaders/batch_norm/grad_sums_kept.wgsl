@@ -1,27 +1,10 @@
-// uses: lane_sums, rectify
+// uses: row_lanes, lane_sums, rectify
 
 // grad_sums where a residual was added: the sign is y's. Writes g too, which is the residual's gradient.
 // partials[chunk, channel] = (sum g, sum g * (x - mean)). `channels` counts lanes of LANES channels.
 // A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th row.
 // Grid: (chunks, tiles of channels, 1). Lanes past the last row of lanes or channel add zero. Fixed order. g may lie where grad_y or y does.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<V>;
 @group(0) @binding(2) var<storage, read> x: array<V>;
 @group(0) @binding(3) var<storage, read> y: array<V>;

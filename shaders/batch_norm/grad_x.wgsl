@@ -1,4 +1,4 @@
-// uses: rectify
+// uses: row_lanes, rectify
 
 // grad_x = weight * rstd * (g - (grad_bias + xhat * grad_weight) / rows) with xhat = (x - mean) * rstd: the gradient of
 // batch norm with respect to its input when the statistics come from the batch (Ioffe and Szegedy, 2015). g is grad_y passed back through
@@ -7,23 +7,6 @@
 // A workgroup takes `lane_channels` channels of one chunk of rows; lane l makes channel l % lane_channels of every
 // `lane_rows`-th row. Grid: (chunks, tiles of channels, 1). Lanes past the last channel do nothing.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<V>;
 @group(0) @binding(2) var<storage, read> x: array<V>;
 @group(0) @binding(3) var<storage, read> weight: array<V>;

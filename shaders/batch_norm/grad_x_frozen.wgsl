@@ -1,4 +1,4 @@
-// uses: rectify
+// uses: row_lanes, rectify
 
 // grad_x = g * weight / sqrt(variance + eps): the gradient with respect to the input when the statistics are constants. g is grad_y passed
 // back through the rectifier by the sign of y, which is not read where `leak` is 1; with RESIDUAL it is written too, being the
@@ -8,23 +8,6 @@
 
 override RESIDUAL: bool = false;
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<V>;
 @group(0) @binding(2) var<storage, read> y: array<V>;
 @group(0) @binding(3) var<storage, read> weight: array<V>;

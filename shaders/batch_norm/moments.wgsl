@@ -1,4 +1,4 @@
-// uses: moments
+// uses: row_lanes, moments
 
 // Mean and sum of squared deviations of each chunk of rows, channel by channel: partials[image, chunk, channel] = (mean, m2),
 // the mean counted from the image's first element of the channel.
@@ -8,23 +8,6 @@
 // Numerics: that shift keeps the digits of small deviations from a large mean. Each lane updates mean and m2 in blocks of four
 // rows (Welford, 1962, in Chan's form), so even a shift far from the mean does not cancel; lanes are merged in a fixed order.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<V>;
 @group(0) @binding(2) var<storage, read_write> partials: array<P>;
 

@@ -1,4 +1,4 @@
-// uses: rectify
+// uses: row_lanes, rectify
 
 // y = rectify((x - mean) * scale + bias + residual) with scale = weight * rstd. `spread` holds rstd, or with `from_variance` the
 // variance, from which rstd = 1 / sqrt(variance + eps). x, residual and y are (rows, channels); without RESIDUAL `residual` is not
@@ -8,23 +8,6 @@
 
 override RESIDUAL: bool = false;
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<V>;
 @group(0) @binding(2) var<storage, read> weight: array<V>;
 @group(0) @binding(3) var<storage, read> bias: array<V>;

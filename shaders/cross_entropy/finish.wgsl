@@ -1,27 +1,7 @@
-// uses: workgroup_reduce
+// uses: cross_entropy, workgroup_reduce
 // sums = the pairs of `partial` added up; y = sums[0], or sums[0] / sums[1] for the mean, 0 where no pixel counts. One workgroup:
 // invocation l adds pairs l, l + 256, ... in order, then the workgroup adds its 256 sums (workgroup_reduce). `pixels` counts the pairs.
 
-struct Params {
-    origin: vec4<u32>,
-    pixels: u32,
-    channels: u32,
-    // 1 where the result is not reduced.
-    each: u32,
-    // 1 where the sum is divided by the sum of the weights.
-    mean: u32,
-    has_weight: u32,
-    has_map: u32,
-    ignore_index: i32,
-    smoothing: f32,
-    // Bits of a NaN: what a target outside the classes gives.
-    nan: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;

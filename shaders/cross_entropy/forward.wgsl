@@ -1,30 +1,10 @@
-// uses: stable, workgroup_reduce
+// uses: cross_entropy, stable, workgroup_reduce
 // Cross-entropy of the pixel's class y over C logits, with class weights w and a weight map: with l_c = -log softmax(x)_c,
 //   map ((1 - smoothing) w_y l_y + smoothing / C sum_c w_c l_c), and its share w_y of the divisor; both 0 where y is ignored.
 // Not reduced: result[i] is the loss of pixel i. Reduced: workgroup g makes result[2 g] and result[2 g + 1], the sums of losses
 // and of w_y over its 1024 pixels; each invocation adds four, 256 apart, then the workgroup adds its 256 sums (workgroup_reduce). The
 // grid is ceil(pixels / 1024). The sum under the logarithm leaves its largest term, one, out, so that losses near 0 keep their digits.
 
-struct Params {
-    origin: vec4<u32>,
-    pixels: u32,
-    channels: u32,
-    // 1 where the result is not reduced.
-    each: u32,
-    // 1 where the sum is divided by the sum of the weights.
-    mean: u32,
-    has_weight: u32,
-    has_map: u32,
-    ignore_index: i32,
-    smoothing: f32,
-    // Bits of a NaN: what a target outside the classes gives.
-    nan: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> truth: array<i32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;

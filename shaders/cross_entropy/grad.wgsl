@@ -1,27 +1,8 @@
+// uses: cross_entropy
 // grad_x = scale map ((1 - smoothing) w_y (p_c - [c = y]) + smoothing / C (p_c sum w - w_c)) with p = softmax(x); 0 where y is
 // ignored. scale is grad_y, one number or one for each pixel, over the sum of weights for the mean. p_y - 1 is taken as minus the
 // sum of the other classes, which cancels nothing. One invocation makes all channels of one pixel; the grid is ceil(pixels / 256).
 
-struct Params {
-    origin: vec4<u32>,
-    pixels: u32,
-    channels: u32,
-    // 1 where the result is not reduced.
-    each: u32,
-    // 1 where the sum is divided by the sum of the weights.
-    mean: u32,
-    has_weight: u32,
-    has_map: u32,
-    ignore_index: i32,
-    smoothing: f32,
-    // Bits of a NaN: what a target outside the classes gives.
-    nan: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> truth: array<i32>;

@@ -1,15 +1,7 @@
+// uses: elements
 // shadow' = shadow + share (param - shadow) with share = control[5]; control = (clip, finite, ...). Where finite is 0 the shadow stays
 // as it was. One invocation makes one element; the grid is ceil(n / 256).
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> shadow: array<f32>;
 @group(0) @binding(2) var<storage, read> param: array<f32>;
 @group(0) @binding(3) var<storage, read> control: array<f32>;

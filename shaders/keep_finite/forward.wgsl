@@ -1,15 +1,7 @@
+// uses: elements
 // y = new where the step was finite (control[1] is 1), else old; control = (clip, finite, ...). Words are copied, not numbers, so
 // every bit arrives. One invocation makes one element; the grid is ceil(n / 256); the last workgroup guards the tail.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> old: array<u32>;
 @group(0) @binding(2) var<storage, read> new_value: array<u32>;
 @group(0) @binding(3) var<storage, read> control: array<f32>;

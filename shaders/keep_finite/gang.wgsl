@@ -1,15 +1,6 @@
-// uses: gang
+// uses: elements, gang
 // forward.wgsl for many tensors. Workgroup g works on table[g]; the grid is the table's length. Everything is changed where it lies.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> kept: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> new_value: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> control: array<f32>;

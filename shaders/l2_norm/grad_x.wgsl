@@ -1,26 +1,9 @@
-// uses: pair_sum
+// uses: row_lanes, pair_sum
 
 // grad_x = (g - x * sum(g * x) / (norm * (norm + eps))) / (norm + eps), g = grad_y * weight; at norm 0 the middle term is 0.
 // A workgroup takes `lane_channels` pixels, each shared by `lane_rows` neighbouring lanes. Grid: (ceil(pixels / lane_channels), 1, 1).
 // Lanes past the last pixel add zero and write nothing. Sums run in fixed order.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;

@@ -1,26 +1,9 @@
-// uses: pair_sum
+// uses: row_lanes, pair_sum
 
 // Sums over each chunk of pixels: partials[chunk, channel] = sum grad_y * x / (norm + eps).
 // A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th pixel.
 // Grid: (chunks, tiles of channels, 1). Lanes past the last row of lanes or channel add zero. Fixed order.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    channels: u32,
-    lane_channels: u32,
-    lane_rows: u32,
-    half_rows: u32,
-    chunks: u32,
-    chunk_rows: u32,
-    eps: f32,
-    momentum: f32,
-    variance_scale: f32,
-    from_variance: u32,
-    leak: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> norm: array<f32>;

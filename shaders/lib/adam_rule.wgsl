@@ -5,6 +5,20 @@
 // `now` is control[0..4] = (clip, finite, lr, step) with step = lr / (1 - beta1^t), `scale` = control[4] = 1 / sqrt(1 - beta2^t). Where finite
 // is 0 everything stays as it was: chosen, not multiplied, so that no NaN gets through. Joined behind lanes1 or lanes4.
 
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    beta2: f32,
+    rest1: f32,
+    rest2: f32,
+    eps: f32,
+    decay: f32,
+    decoupled: u32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
 struct Stepped {
     param: V,
     m: V,

@@ -7,6 +7,23 @@
 //   3 Huber, delta = a: d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2)
 //   4 L1: |d|     5 squared: d^2          with d = x - t
 
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    // Elements that share one weight: 0 no weights, 1 one for each element, C one for each pixel.
+    weight_div: u32,
+    // Entries of pos_weight: 0 none, 1, or one for each channel.
+    pos_channels: u32,
+    // 1 where the result is not reduced.
+    each: u32,
+    a: f32,
+    b: f32,
+    divisor: f32,
+    pad0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
 override KIND: u32 = 0u;
 
 fn focal_alpha(t: f32, a: f32) -> f32 {

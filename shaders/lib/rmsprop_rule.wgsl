@@ -3,6 +3,20 @@
 // with rest = 1 - alpha rounded once. Where `finite` is 0 everything stays as it was: chosen, not multiplied. Joined behind lanes1 or
 // lanes4.
 
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    alpha: f32,
+    rest: f32,
+    eps: f32,
+    momentum: f32,
+    decay: f32,
+    pad0: u32,
+    pad1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
 struct Stepped {
     param: V,
     square: V,

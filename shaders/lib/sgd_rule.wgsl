@@ -1,6 +1,16 @@
 // One step of gradient descent as PyTorch orders the arithmetic, without dampening. control = (clip, finite, lr, ...); where finite is 0
 // everything stays as it was: chosen, not multiplied, so that no NaN gets through. Joined behind lanes1 or lanes4.
 
+struct Params {
+    origin: vec4<u32>,
+    n: u32,
+    momentum: f32,
+    decay: f32,
+    nesterov: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
 struct Stepped {
     param: V,
     buffer: V,

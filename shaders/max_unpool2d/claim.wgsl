@@ -1,16 +1,8 @@
+// uses: max_unpool2d
 // Each element of x claims the place its index names: winner = the largest claim, 1 + its position within x's plane. Whole
 // numbers have no rounding, so the atomic maximum is the same in any order. Indices outside the picture claim nothing.
 // One invocation takes one element of x; the grid is ceil(n / 256); the tail is guarded here.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    in_plane: u32,
-    out_plane: u32,
-    channels: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> indices: array<i32>;
 @group(0) @binding(2) var<storage, read_write> winner: array<atomic<u32>>;
 

@@ -1,15 +1,7 @@
+// uses: max_unpool2d
 // y = the element of x that won this place, 0 where none claimed it.
 // One invocation makes one element of y; the grid is ceil(n / 256); the tail is guarded here.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    in_plane: u32,
-    out_plane: u32,
-    channels: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> winner: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

@@ -1,15 +1,7 @@
+// uses: max_unpool2d
 // grad_x = grad_y at the place the element won, 0 where it lost or named none.
 // One invocation makes one element of grad_x; the grid is ceil(n / 256); the tail is guarded here.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    in_plane: u32,
-    out_plane: u32,
-    channels: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> indices: array<i32>;
 @group(0) @binding(3) var<storage, read> winner: array<u32>;

@@ -1,16 +1,7 @@
-// uses: workgroup_reduce
+// uses: elements, workgroup_reduce
 // partial[g] = number of NaNs and infinities among x[4096 g .. 4096 (g + 1)), told by their exponent bits: comparisons with
 // NaN may be optimised away. Workgroup g makes partial[g]; each invocation looks at 16 elements; the tail is guarded here.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> partial: array<u32>;
 

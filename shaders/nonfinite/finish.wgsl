@@ -1,15 +1,6 @@
-// uses: workgroup_reduce
+// uses: elements, workgroup_reduce
 // count[0] = sum of partial. One workgroup.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partial: array<u32>;
 @group(0) @binding(2) var<storage, read_write> count: array<u32>;
 

@@ -1,23 +1,10 @@
-// uses: workgroup_reduce, stable
+// uses: overlap_loss, workgroup_reduce, stable
 // sums[r] = sum of piece[r, .], and y = mean over the rows of the loss of each row's sums (I, P, T, E):
 //   dice 1 - (2 I + eps) / (P + T + eps); Jaccard with J = (I + eps) / (P + T - I + eps): 1 - J or 1 - log J;
 //   both: alpha E / row + (1 - alpha) Jaccard.
 // One workgroup goes through the rows in order: invocation l adds pieces l, l + 256, ... and the workgroup adds its 256
 // sums (workgroup_reduce).
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    row: u32,
-    chunks: u32,
-    weight_div: u32,
-    kind: u32,
-    log: u32,
-    eps: f32,
-    alpha: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> piece: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4<f32>>;

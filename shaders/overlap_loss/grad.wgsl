@@ -1,20 +1,7 @@
-// uses: stable
+// uses: overlap_loss, stable
 // grad_x = grad_y / rows * ((dL/dI t + dL/dP) p (1 - p) + dL/dE w (p - t)), with the derivatives of `finish.wgsl`'s
 // formulas by the sums I and P of the element's row. One invocation makes one element; the grid is ceil(n / 256).
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    row: u32,
-    chunks: u32,
-    weight_div: u32,
-    kind: u32,
-    log: u32,
-    eps: f32,
-    alpha: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> truth: array<f32>;

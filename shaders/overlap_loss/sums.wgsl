@@ -1,24 +1,8 @@
-// uses: workgroup_reduce, stable
+// uses: overlap_loss, workgroup_reduce, stable
 // Sums over a piece of a row, with p = sigmoid(x): (p t, p, t, w BCE(x, t)). Workgroup (c, r) makes piece[r * chunks + c]
 // from elements [4096 c, 4096 (c + 1)) of row r: each invocation adds 16 terms 256 apart, then the workgroup adds its 256
 // sums (workgroup_reduce). The tail is guarded here.
 
-struct Params {
-    origin: vec4<u32>,
-    rows: u32,
-    row: u32,
-    chunks: u32,
-    // Elements that share one weight of the entropy: 0 no weights.
-    weight_div: u32,
-    // 0 dice, 1 Jaccard, 2 entropy and Jaccard.
-    kind: u32,
-    // 1: minus its logarithm.
-    log: u32,
-    eps: f32,
-    alpha: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> truth: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;

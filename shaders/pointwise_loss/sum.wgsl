@@ -2,22 +2,6 @@
 // partial[g] = sum over i in [4096 g, 4096 (g + 1)) of weight_i * loss(x_i, truth_i). Workgroup g makes partial[g]: each
 // invocation adds 16 terms 256 apart, then the workgroup adds its 256 sums (workgroup_reduce). The tail is guarded here.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    // Elements that share one weight: 0 no weights, 1 one for each element, C one for each pixel.
-    weight_div: u32,
-    // Entries of pos_weight: 0 none, 1, or one for each channel.
-    pos_channels: u32,
-    // 1 where the result is not reduced.
-    each: u32,
-    a: f32,
-    b: f32,
-    divisor: f32,
-    pad0: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> truth: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;

@@ -1,19 +1,6 @@
 // uses: lanes4, gang, rmsprop_rule
 // step.wgsl for many parameters. Workgroup g works on table[g]; the grid is the table's length. Everything is changed where it lies.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    alpha: f32,
-    rest: f32,
-    eps: f32,
-    momentum: f32,
-    decay: f32,
-    pad0: u32,
-    pad1: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> param: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> square: array<vec4<f32>>;

@@ -2,19 +2,6 @@
 // A step of RMSProp, rmsprop_rule.wgsl; control = (clip, finite, lr, ...). One invocation makes one element of each; the grid is
 // ceil(n / 256).
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    alpha: f32,
-    rest: f32,
-    eps: f32,
-    momentum: f32,
-    decay: f32,
-    pad0: u32,
-    pad1: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> param: array<f32>;
 @group(0) @binding(2) var<storage, read> grad: array<f32>;
 @group(0) @binding(3) var<storage, read> square: array<f32>;

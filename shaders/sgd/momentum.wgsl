@@ -2,15 +2,6 @@
 // Gradient descent with momentum, sgd_rule.wgsl; control = (clip, finite, lr, ...). One invocation makes one element of each; the grid
 // is ceil(n / 256).
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    momentum: f32,
-    decay: f32,
-    nesterov: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> param: array<f32>;
 @group(0) @binding(2) var<storage, read> grad: array<f32>;
 @group(0) @binding(3) var<storage, read> buffer: array<f32>;

@@ -1,16 +1,8 @@
+// uses: elements
 // y[i] = x[i] as IEEE half precision, rounded to nearest, ties to even; numbers beyond the largest half become the largest half.
 // One invocation makes one word: elements 2i in its lower and 2i + 1 in its upper half (zero behind an odd end). The grid is
 // ceil(words / 256); the last workgroup guards the tail. Integer arithmetic: how pack2x16float rounds is left to the device.
 
-struct Params {
-    origin: vec4<u32>,
-    n: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
 
