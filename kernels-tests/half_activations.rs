@@ -8,11 +8,14 @@ use wgvision::graph::{Executable, Graph, Variables};
 use wgvision::ops::add::Add;
 use wgvision::ops::concat::Concat;
 use wgvision::ops::conv2d::Conv2d;
+use wgvision::ops::group_norm::GroupNorm;
+use wgvision::ops::linear::Linear;
 use wgvision::ops::max_pool2d::{MaxPool2d, Window};
 use wgvision::ops::relu::Relu;
 use wgvision::ops::reshape::Reshape;
+use wgvision::ops::roi_align::RoiAlign;
 use wgvision::ops::softmax::Softmax;
-use wgvision::ops::{OpRef, Stored, Value};
+use wgvision::ops::{Activation, OpRef, Stored, Value};
 use wgvision::tensor::{DType, Tensor, TensorType};
 
 /// Names of the nodes of which something is stored in half precision.
@@ -47,6 +50,39 @@ fn half_activations_are_what_all_sides_can_store() {
     let last = graph.named("last", Relu, &[row_sum]).unwrap();
     assert_eq!(halves(&graph, &[after, soft, last]), ["a", "b", "both", "pooled", "rows", "row_sum"]);
     assert_eq!(halves(&graph, &[after, soft, last, rows]), ["a", "b", "both", "row_sum"]);
+}
+
+#[test]
+fn half_activations_reach_regions_norms_and_linear_layers() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorType::f32([1, 6, 6, 8])).unwrap();
+    let corners = graph.input("corners", TensorType::f32([1, 3, 4])).unwrap();
+    let parameter = |graph: &mut Graph, name: &str, shape: &[usize]| graph.parameter(name, TensorType::f32(shape));
+    let w = parameter(&mut graph, "w", &[1, 1, 8, 8]).unwrap();
+    let v = parameter(&mut graph, "v", &[32, 8]).unwrap();
+    let conv = Conv2d { variant: Some(wgvision::ops::conv2d::Variant::Tiled), ..Default::default() };
+    let map = graph.named("map", conv, &[x, w]).unwrap();
+    // Norms over groups of four channels store fours, over groups of two they cannot.
+    let norm = |groups| GroupNorm { groups, eps: 1e-5, affine: false, activation: Activation::Relu };
+    let normal = graph.named_all("normal", Arc::new(norm(2)), &[map]).unwrap()[0];
+    let odd = graph.named_all("odd", Arc::new(norm(4)), &[normal]).unwrap()[0];
+    // Corners of regions are no activations, though the sum that makes them could store halves.
+    let rois = graph.named("rois", Add, &[corners, corners]).unwrap();
+    let align = RoiAlign { size: [2, 2], sampling_ratio: 1, aligned: true, scales: vec![1.0] };
+    let regions = graph.named("regions", align, &[normal, rois]).unwrap();
+    let rows = graph.named("rows", Reshape { shape: [3, 32].into() }, &[regions]).unwrap();
+    let linear = Linear { bias: false, variant: Some(wgvision::ops::matmul::Variant::Tiled) };
+    let fc = graph.named("fc", linear, &[rows, v]).unwrap();
+    let last = graph.named("last", Relu, &[fc]).unwrap();
+    assert_eq!(halves(&graph, &[odd, last]), ["map", "normal", "regions", "rows", "fc"]);
+    // Backwards too: what arrives at the map from regions and norm.
+    let ones = graph.input("ones", TensorType::f32([3, 8])).unwrap();
+    let grads = graph.gradients_from(&[(last, ones)], &[w, v]).unwrap();
+    let grads: Vec<Value> = grads.into_iter().flatten().collect();
+    let found = halves(&graph, &grads);
+    for name in ["linear.grad_x", "roi_align.grad", "group_norm.grad"] {
+        assert!(found.iter().any(|node| node.contains(name)), "{name} is not among {found:?}");
+    }
 }
 
 /// conv -> relu -> pool -> conv, and a shortcut.
