@@ -1,7 +1,7 @@
 //! group_norm: statistics of each picture's groups of channels.
 
 use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu};
-use crate::segments::{Sets, normalised};
+use crate::segments::{Sets, gradients_agree, normalised};
 use std::sync::Arc;
 use wgvision::graph::run_op;
 use wgvision::ops::group_norm::GroupNorm;
@@ -85,22 +85,8 @@ impl OpSpec for Spec {
     }
 
     fn reference(attrs: &GroupNorm, inputs: &[Array]) -> Vec<Expected> {
-        let x = &inputs[0];
-        let (n, c) = (x.shape[0], *x.shape.last().expect("rank 2 or 4"));
-        let image = |i: usize| i / (x.data.len() / n);
-        let group = |i: usize| i % c / (c / attrs.groups);
-        let all = 0..x.data.len();
-        let sets = Sets {
-            of: all.clone().map(|i| image(i) * attrs.groups + group(i)).collect(),
-            weight: all.map(|i| i % c).collect(),
-            shape: vec![n, attrs.groups],
-        };
-        let mut made = normalised(inputs, &sets, attrs.eps);
-        let slope = match attrs.activation {
-            Activation::Relu => 0.0,
-            Activation::Leaky(slope) => f64::from(slope),
-            _ => 1.0,
-        };
+        let mut made = normalised(inputs, &sets(attrs, &inputs[0]), attrs.eps);
+        let slope = leak(attrs);
         for value in made[0].value.data.iter_mut().filter(|v| **v <= 0.0) {
             *value *= slope;
         }
@@ -110,6 +96,41 @@ impl OpSpec for Spec {
 
     fn gradient_through(_: &GroupNorm, output: usize) -> bool {
         output == 0
+    }
+}
+
+/// What is normalised together.
+fn sets(attrs: &GroupNorm, x: &Array) -> Sets {
+    let (n, c) = (x.shape[0], *x.shape.last().expect("rank 2 or 4"));
+    let image = |i: usize| i / (x.data.len() / n);
+    let group = |i: usize| i % c / (c / attrs.groups);
+    let all = 0..x.data.len();
+    Sets {
+        of: all.clone().map(|i| image(i) * attrs.groups + group(i)).collect(),
+        weight: all.map(|i| i % c).collect(),
+        shape: vec![n, attrs.groups],
+    }
+}
+
+/// The slope below zero.
+fn leak(attrs: &GroupNorm) -> f64 {
+    match attrs.activation {
+        Activation::Relu => 0.0,
+        Activation::Leaky(slope) => f64::from(slope),
+        _ => 1.0,
+    }
+}
+
+#[test]
+fn group_norm_passes_gradients_back_over_many_rows() {
+    let mut rng = Rng::for_test("group_norm_rows");
+    for (shape, groups) in [(&[2, 150, 140, 4][..], 1), (&[2, 150, 140, 6], 3), (&[9000, 4], 2)] {
+        for activation in [Activation::None, Activation::Relu, Activation::Leaky(0.1)] {
+            let op = GroupNorm { groups, eps: 1e-3, affine: true, activation };
+            let (op, inputs) = case(&mut rng, shape, op);
+            let x = Array::from_tensor(&inputs[0]);
+            gradients_agree(Arc::new(op), &inputs, &sets(&op, &x), op.eps, leak(&op));
+        }
     }
 }
 

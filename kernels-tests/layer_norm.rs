@@ -1,7 +1,7 @@
 //! layer_norm: statistics over the last dimensions, or over W or H and W of a picture.
 
 use crate::harness::{Array, Expected, OpSpec, Rng, check, gpu};
-use crate::segments::{Sets, normalised};
+use crate::segments::{Sets, gradients_agree, normalised};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wgvision::graph::{run_entry, run_op};
@@ -55,7 +55,7 @@ impl OpSpec for Spec {
     const RANDOM: usize = 32;
 
     fn boundary(rng: &mut Rng) -> Vec<(LayerNorm, Vec<Tensor>)> {
-        let shapes: [(&[usize], Over); 13] = [
+        let shapes: [(&[usize], Over); 17] = [
             (&[2], Over::Last(1)),
             (&[3, 255], Over::Last(1)),
             (&[1, 256], Over::Last(1)),
@@ -69,6 +69,12 @@ impl OpSpec for Spec {
             (&[2, 5, 33, 7], Over::Width),
             (&[1, 3, 257, 2], Over::Width),
             (&[2, 3, 5, 7], Over::Last(4)),
+            // Four channels to a lane, each row of a segment with weights of its own.
+            (&[2, 3, 5, 8], Over::Last(2)),
+            (&[2, 3, 5, 8], Over::Last(3)),
+            // One weight for all channels, each a group of one element.
+            (&[2, 3, 1, 5], Over::Width),
+            (&[3, 1, 1, 4], Over::Plane),
         ];
         let cases = shapes.iter().flat_map(|&(s, over)| [(s, over, true), (s, over, false)]);
         // Two elements over their spread are signs: only a wide eps gives them a gradient to compare.
@@ -88,21 +94,7 @@ impl OpSpec for Spec {
     }
 
     fn reference(attrs: &LayerNorm, inputs: &[Array]) -> Vec<Expected> {
-        let x = &inputs[0];
-        let over = inside(attrs.over, x.shape.len());
-        let others: Vec<bool> = over.iter().map(|o| !o).collect();
-        let all = 0..x.data.len();
-        let c = *x.shape.last().expect("rank above 0");
-        let per_set: usize = weight_shape(attrs.over, &x.shape).iter().product();
-        let sets = x.data.len() / per_set;
-        // The statistics are a matrix: channels last where they are not normalised over.
-        let columns = if matches!(attrs.over, Over::Last(_)) { 1 } else { c };
-        let sets = Sets {
-            of: all.clone().map(|i| flat(i, &x.shape, &others)).collect(),
-            weight: all.map(|i| flat(i, &x.shape, &over)).collect(),
-            shape: vec![sets / columns, columns],
-        };
-        normalised(inputs, &sets, attrs.eps)
+        normalised(inputs, &sets(attrs, &inputs[0]), attrs.eps)
     }
 
     fn gradient_through(_: &LayerNorm, output: usize) -> bool {
@@ -110,9 +102,38 @@ impl OpSpec for Spec {
     }
 }
 
+/// What is normalised together.
+fn sets(attrs: &LayerNorm, x: &Array) -> Sets {
+    let over = inside(attrs.over, x.shape.len());
+    let others: Vec<bool> = over.iter().map(|o| !o).collect();
+    let all = 0..x.data.len();
+    let c = *x.shape.last().expect("rank above 0");
+    let per_set: usize = weight_shape(attrs.over, &x.shape).iter().product();
+    let sets = x.data.len() / per_set;
+    // The statistics are a matrix: channels last where they are not normalised over.
+    let columns = if matches!(attrs.over, Over::Last(_)) { 1 } else { c };
+    Sets {
+        of: all.clone().map(|i| flat(i, &x.shape, &others)).collect(),
+        weight: all.map(|i| flat(i, &x.shape, &over)).collect(),
+        shape: vec![sets / columns, columns],
+    }
+}
+
 #[test]
 fn layer_norm() {
     check::<Spec>();
+}
+
+#[test]
+fn layer_norm_passes_gradients_back_over_many_rows() {
+    let mut rng = Rng::for_test("layer_norm_rows");
+    for (shape, over) in
+        [(&[9000, 3][..], Over::Last(1)), (&[2, 150, 140, 4], Over::Last(3)), (&[2, 150, 140, 3], Over::Plane)]
+    {
+        let (op, inputs) = case(&mut rng, shape, over, 1e-3, true);
+        let arrays: Vec<Array> = inputs.iter().map(Array::from_tensor).collect();
+        gradients_agree(Arc::new(op), &inputs, &sets(&op, &arrays[0]), op.eps, 1.0);
+    }
 }
 
 /// In PyTorch's order: (N, C, H, W) over (C, H, W), (H, W) and (W), each weight in the order it has there.

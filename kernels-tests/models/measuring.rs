@@ -65,6 +65,29 @@ fn a_profile_s_nodes_and_kernels_add_up_to_the_whole() {
     assert!(times.is_sorted_by(|a, b| a >= b), "slowest first: {times:?}");
 }
 
+/// Half precision from the shell: fewer bytes planned, and it says what was done.
+#[test]
+fn precisions_are_measured_from_the_shell() {
+    let network = ["--arch", "unet", "--config", r#"{"width":8,"depth":1}"#, "--size", "32x32", "--batch", "2"];
+    let shared = |more: &[&str]| -> (String, f64) {
+        let text = printed(&[&["summary"], &network[..], more].concat());
+        let line = text.lines().find(|line| line.contains("nodes run")).expect("a title").to_string();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "peak").expect("the plan's peak");
+        (line, words[at + 1].parse().expect("a number"))
+    };
+    for (more, wide, half) in
+        [(&[][..], "inference of", "inference in f16 of"), (&["--train"], "training step of", "mixed training step of")]
+    {
+        let (line, bytes) = shared(more);
+        assert!(line.starts_with(wide), "{line}");
+        let (line, fewer) = shared(&[more, &["--precision", "f16"]].concat());
+        assert!(line.starts_with(half) && fewer < bytes, "{line}: {fewer} of {bytes}");
+    }
+    let text = printed(&[&["profile", "--train", "--precision", "f16", "--runs", "1"], &network[..]].concat());
+    assert!(text.contains("mixed training step of 2 x 32x32"), "{text}");
+}
+
 #[test]
 fn lines_of_layers_are_the_peers_and_name_what_ran() {
     let folder = tempfile::tempdir().unwrap();
@@ -137,11 +160,8 @@ fn networks_of_every_kind_run_on_made_up_pictures() {
         for train in [false, true] {
             let mut in_precision = |precision| {
                 let mut ready = network.compile(&gpu, train, 2, [side; 2], precision).unwrap();
-                let mut results = ready.run().unwrap();
-                if train && precision == Precision::F16 {
-                    // The scale of the loss may still have to come down.
-                    results.remove("norm");
-                }
+                ready.settle().unwrap();
+                let results = ready.run().unwrap();
                 finite(&results, &format!("{network:?}, training {train}, {precision}"));
                 ready.executable.plan().memory.peak
             };

@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum = sums[segment] / elements;
         }
         if BY_ELEMENT {
-            let element = row * params.per_group + channel % params.per_group;
+            let element = select(row, 0u, BY_ROW) * params.per_group + channel % params.per_group;
             scale = weight[element];
             offset = bias[element];
         }

@@ -3,6 +3,8 @@
 // A workgroup takes `lane_channels` segments, each read by `lane_rows` neighbouring lanes; the first of them writes.
 // Grid: (ceil(segments / lane_channels), 1, 1). `rows` are the segments. Lanes past the last add zero. Fixed order.
 
+override BY_ELEMENT: bool = false;
+
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
@@ -17,7 +19,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let segment = (workgroup.x + params.origin.x) * params.lane_channels + lane / params.lane_rows;
     let used = segment < params.rows;
 
-    let first_channel = segment % params.groups * params.per_group;
+    // The first weight: of elements, a segment has all.
+    let first = select(segment % params.groups * params.per_group, 0u, BY_ELEMENT);
     var mine = vec2<f32>(0.0);
     if used {
         let centre = mean[segment];
@@ -27,8 +30,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             var scale = 1.0;
             var offset = 0.0;
             if params.affine != 0u {
-                scale = weight[first_channel + d];
-                offset = bias[first_channel + d];
+                scale = weight[first + d];
+                offset = bias[first + d];
             }
             let g = scale * rectify_grad(grad_y[segment * params.per_group + d], off * (spread * scale) + offset, params.leak);
             mine += vec2<f32>(g, g * off);

@@ -33,8 +33,8 @@ pub struct BenchArgs {
     /// kernels: so many times the pictures of each layer; models: pictures at a time. For cards that one picture does not fill.
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
-    /// models: in which weights and activations are kept, f32 or f16; training steps are mixed in f16.
-    #[arg(long, value_name = "P", default_value = "f32")]
+    /// models: all in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
     /// kernels: a line of JSON for each pass instead of a table, as where stdout is no terminal.
     #[arg(long)]

@@ -6,6 +6,7 @@ use super::table::{percent, table};
 use crate::Result;
 use crate::engine::bench::profile::{Profile, Row, measure};
 use crate::engine::bench::{Ceilings, Share};
+use crate::engine::network::pass_name;
 use crate::graph::Precision;
 use clap::Args;
 use serde_json::json;
@@ -15,8 +16,8 @@ use std::path::PathBuf;
 pub struct ProfileArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// In which weights and activations are kept, f32 or f16; a training step is mixed in f16.
-    #[arg(long, value_name = "P", default_value = "f32")]
+    /// All in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
     /// Runs whose median counts, after those that compile and warm up.
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -37,10 +38,10 @@ pub fn run(args: &ProfileArgs, device: &DeviceArgs) -> Result<()> {
     let ceilings = Ceilings::measure(&gpu)?;
     let (executable, inputs) = ready.parts();
     let profile = measure(&gpu, executable, &inputs, args.runs, ceilings)?;
-    let pass = if train { "training step" } else { "inference" };
+    let pass = pass_name(train, precision);
     let facts = gpu.facts();
     println!(
-        "{}, {pass} of {batch} x {h}x{w} in {precision}, random weights, on {} ({})",
+        "{}, {pass} of {batch} x {h}x{w}, random weights, on {} ({})",
         args.network.title(),
         facts.name,
         facts.driver

@@ -3,7 +3,7 @@
 use super::DeviceArgs;
 use super::network::NetworkArgs;
 use crate::Result;
-use crate::engine::network::Network;
+use crate::engine::network::{Network, pass_name};
 use crate::graph::{Graph, Options, Plan, Precision, thousands};
 use crate::nn::Net;
 use clap::Args;
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 pub struct SummaryArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// In which weights and activations are kept, f32 or f16; a training step is mixed in f16.
-    #[arg(long, value_name = "P", default_value = "f32")]
+    /// All in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: Precision,
     /// Write the graph in Graphviz's language.
     #[arg(long, value_name = "FILE")]
@@ -40,11 +40,7 @@ pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
         }
     };
     let plan = Plan::new(&gpu, &graph, &outputs, Options::default())?;
-    println!(
-        "{} of {batch} pictures {h}x{w} in {precision}: {} nodes run",
-        if train { "training step" } else { "inference" },
-        plan.len()
-    );
+    println!("{} of {batch} pictures {h}x{w}: {} nodes run", pass_name(train, precision), plan.len());
     print!("{}", plan.describe());
     if let Some(path) = &args.dot {
         crate::weights::write_atomically(path, graph.dot().as_bytes())?;

@@ -1,7 +1,7 @@
 //! Times whole networks: start to first result, inference and training steps, and what of the device they use.
 
 use super::bench::{Ceilings, Times, profile::Profile, warm_up};
-use super::network::{Network, Ready};
+use super::network::{Network, Ready, pass_name};
 use crate::gpu::Gpu;
 use crate::graph::Precision;
 use crate::models::classifier::Classifier;
@@ -33,9 +33,9 @@ pub struct ModelCase {
 }
 
 impl ModelCase {
-    /// `inference` or `training step`.
+    /// What is done, e.g. `training step`.
     pub fn pass(&self) -> &'static str {
-        if self.train { "training step" } else { "inference" }
+        pass_name(self.train, self.precision)
     }
 }
 
@@ -95,6 +95,7 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
     let mut ready = case.network.compile(gpu, case.train, case.batch, case.size, case.precision)?;
     ready.run()?;
     let first_ms = started.elapsed().as_secs_f64() * 1e3;
+    ready.settle()?;
     warm_up(|| run(&mut ready, case))?;
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {
@@ -117,7 +118,7 @@ pub fn time_model(gpu: &Gpu, case: &ModelCase, runs: usize, ceilings: Ceilings) 
     })
 }
 
-/// One run, all of whose results are read and looked at. A mixed step may overflow while the scale of its loss comes down; its norm says so.
+/// One run, all of whose results are read and looked at. A mixed step may still overflow now and then, as [`Ready::settle`] allows for; its norm says so.
 fn run(ready: &mut Ready, case: &ModelCase) -> Result<()> {
     let results = ready.run()?;
     let mixed = case.train && case.precision == Precision::F16;

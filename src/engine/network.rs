@@ -6,7 +6,6 @@ use super::train_detection::DetectionRun;
 use super::train_instances::{InstanceRun, usual_optimizer};
 use super::train_segmentation::{add_loss, usual_loss};
 use super::{DetectionModel, InstanceModel};
-use crate::Result;
 use crate::data::resize::RcnnTransform;
 use crate::detection::select::select_detections;
 use crate::gpu::Gpu;
@@ -19,6 +18,7 @@ use crate::nn::{Net, ParameterSpec, initialise};
 use crate::ops::Value;
 use crate::optim::Rate;
 use crate::tensor::{DType, Tensor, TensorType};
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 
 /// Any network there is.
@@ -205,6 +205,16 @@ fn made(node: &Node, [h, w]: [usize; 2], settings: &TrainSettings) -> Tensor {
     }
 }
 
+/// What is done with a network: what reports call it.
+pub fn pass_name(train: bool, precision: Precision) -> &'static str {
+    match (train, precision) {
+        (false, Precision::F32) => "inference",
+        (true, Precision::F32) => "training step",
+        (false, Precision::F16) => "inference in f16",
+        (true, Precision::F16) => "mixed training step",
+    }
+}
+
 /// A compiled network and what to give it.
 pub struct Ready {
     /// The program.
@@ -213,7 +223,20 @@ pub struct Ready {
     pub inputs: Vec<(String, Tensor)>,
 }
 
+/// Runs after which the scale of a mixed step's loss, halved after each that overflows, has come down from its first value far below 1.
+const SCALES: usize = 32;
+
 impl Ready {
+    /// Runs until the gradients of a training step are finite: a mixed step begins with a high scale of its loss. Fails if they never are.
+    pub fn settle(&mut self) -> Result<()> {
+        for _ in 0..SCALES {
+            if self.run()?.remove("norm").is_none_or(|norm| norm.scalar().is_finite()) {
+                return Ok(());
+            }
+        }
+        Err(Error::Device(format!("the gradients of {SCALES} steps were not finite")))
+    }
+
     /// One run, all of whose results are read.
     pub fn run(&mut self) -> Result<BTreeMap<String, Tensor>> {
         let (executable, inputs) = self.parts();

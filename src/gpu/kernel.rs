@@ -172,10 +172,17 @@ impl Launch {
         self
     }
 
-    /// Says that the tensors of the slots for which `is_half` holds are stored in half precision.
-    pub fn halving(&mut self, is_half: impl Fn(Slot) -> bool) {
-        let bindings = self.slots.iter().zip(1..).filter(|(slot, _)| is_half(**slot));
-        self.halves.extend(bindings.map(|(_, binding)| binding));
+    /// Says that some tensors are stored in half precision: `halved` has their numbers of elements. Each then costs two bytes less for an element, but
+    /// no launch less than half of what it did.
+    pub fn halving(&mut self, halved: impl Fn(Slot) -> Option<u64>) {
+        let mut saved = 0;
+        for (&slot, binding) in self.slots.iter().zip(1..) {
+            if let Some(elements) = halved(slot) {
+                self.halves.push(binding);
+                saved += 2 * elements;
+            }
+        }
+        self.cost.bytes -= saved.min(self.cost.bytes / 2);
     }
 
     /// Lets it run together with its like.

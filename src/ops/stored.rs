@@ -62,7 +62,13 @@ impl Op for Stored {
         let inputs = with(cx.inputs, &self.inputs, DType::F32);
         let outputs = with(cx.outputs, &self.outputs, DType::F32);
         let mut work = self.op.launches(&LaunchCx { inputs: &inputs, outputs: &outputs, profile: cx.profile })?;
-        work.launches.iter_mut().for_each(|launch| launch.halving(|slot| self.is_half(slot)));
+        let elements = |slot: Slot| match slot {
+            Slot::Input(i) => inputs[i].elements() as u64,
+            Slot::Output(o) => outputs[o].elements() as u64,
+            Slot::Scratch(_) => 0,
+        };
+        let halved = |slot: Slot| self.is_half(slot).then(|| elements(slot));
+        work.launches.iter_mut().for_each(|launch| launch.halving(halved));
         Ok(work)
     }
 

@@ -1,5 +1,5 @@
 //! Kernels of the norms whose statistics belong to parts of a sample, and their grids. A tensor is seen as
-//! [`Segments`]; group, instance and layer norm differ in nothing else.
+//! [`Segments`]; group, instance and layer norm differ in that and in what is done to the result.
 
 use crate::gpu::Slot::{Input, Output, Scratch};
 use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
@@ -75,17 +75,19 @@ macro_rules! kernel {
 kernel!(FINISH, "finish", &[]);
 kernel!(ROW_MOMENTS, "row_moments", &[]);
 kernel!(GRAD_FINISH, "grad_finish", &[]);
-kernel!(ROW_GRADS, "row_grads", &[]);
+kernel!(ROW_GRADS, "row_grads", &[BY_ELEMENT]);
 kernel!(AFFINE_CHUNKS, "affine_chunks", &[BY_ELEMENT]);
 kernel!(AFFINE_FINISH, "affine_finish", &[BY_CHANNEL]);
-wide!(pub NORMALISE, "group_norm.normalise", "group_norm/normalise.wgsl", Params, &[BY_ROW, BY_ELEMENT]);
+wide!(pub NORMALISE, "group_norm.normalise", "group_norm/normalise.wgsl", Params, &[BY_ROW, BY_ELEMENT, BOTH]);
 wide!(pub GRAD_SUMS, "group_norm.grad_sums", "group_norm/grad_sums.wgsl", Params, &[BY_ELEMENT]);
-wide!(pub GRAD_X, "group_norm.grad_x", "group_norm/grad_x.wgsl", Params, &[BY_ROW, BY_ELEMENT]);
+wide!(pub GRAD_X, "group_norm.grad_x", "group_norm/grad_x.wgsl", Params, &[BY_ROW, BY_ELEMENT, BOTH]);
 
 /// A segment is one row.
 const BY_ROW: &[(&str, f64)] = &[("BY_ROW", 1.0)];
 /// Weights are those of elements, and lie in as many rows as a plane.
 const BY_ELEMENT: &[(&str, f64)] = &[("BY_ELEMENT", 1.0)];
+/// Rows that are segments, each channel a group of its own: all have one weight.
+const BOTH: &[(&str, f64)] = &[("BY_ROW", 1.0), ("BY_ELEMENT", 1.0)];
 /// The partial results are those of each image's channels.
 const BY_CHANNEL: &[(&str, f64)] = &[("BY_CHANNEL", 1.0)];
 
@@ -101,9 +103,19 @@ pub struct Use {
 }
 
 impl Use {
-    /// Whether each row of a plane has weights of its own.
+    /// Whether weights must be looked up as those of elements: where a segment is one row of one group, an element is a channel.
     fn by_element(&self) -> bool {
-        self.affine && self.segments.by_element && self.segments.plane > 1
+        let s = &self.segments;
+        self.affine && s.by_element && (s.plane > 1 || s.groups > 1)
+    }
+
+    fn switches(&self) -> &'static [(&'static str, f64)] {
+        match (self.segments.plane == 1, self.by_element()) {
+            (true, true) => BOTH,
+            (true, false) => BY_ROW,
+            (false, true) => BY_ELEMENT,
+            (false, false) => &[],
+        }
     }
 
     /// The uniform for lanes laid out for (rows, channels).
@@ -154,12 +166,7 @@ impl Use {
         let (rows, images) = if s.plane == 1 { (s.images, 1) } else { (s.plane, s.images) };
         let rows = elementwise(cx, rows, s.channels() / lanes as usize);
         let params = Params { per_group: s.per_group as u32 / lanes, ..self.params(rows) };
-        let launch = Launch::new(kernel, params, slots, [rows.chunks, rows.tiles(), images as u32]);
-        match (s.plane == 1, self.by_element()) {
-            (true, _) => launch.with(BY_ROW),
-            (false, true) => launch.with(BY_ELEMENT),
-            (false, false) => launch,
-        }
+        Launch::new(kernel, params, slots, [rows.chunks, rows.tiles(), images as u32]).with(self.switches())
     }
 }
 
@@ -203,7 +210,8 @@ pub fn grad(of: Use, cx: &LaunchCx<'_>) -> Work {
     let mut of_channels = None;
     if s.plane == 1 {
         let (p, grid) = of.by_segment(s.per_group, of.params(Rows::reduction(1, s.channels())));
-        launches.push(Launch::new(&ROW_GRADS, p, slots(sums), grid).costing(5 * n, 8 * n));
+        let launch = Launch::new(&ROW_GRADS, p, slots(sums), grid).costing(5 * n, 8 * n);
+        launches.push(if of.by_element() { launch.with(BY_ELEMENT) } else { launch });
     } else {
         let rows = reduction(cx, s.plane, s.channels());
         let partials = Scratch(scratch.len());

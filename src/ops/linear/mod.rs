@@ -53,7 +53,11 @@ impl Op for Linear {
         };
         let number = matches!(weight.dtype, DType::F32 | DType::F16);
         if !number || weight.shape.rank() != 2 || weight.shape[0] != channels || weight.shape[1] == 0 {
-            return wrong("weight", format!("f32 with {channels} input channels, as x {x} has"), weight.to_string());
+            return wrong(
+                "weight",
+                format!("f32 or f16 with {channels} input channels, as x {x} has"),
+                weight.to_string(),
+            );
         }
         let out = weight.shape[1];
         if self.bias && inputs[2] != TensorType::f32([out]) {
@@ -76,7 +80,8 @@ impl Op for Linear {
         };
         let mut work = product.work(cx.profile, self.variant);
         if cx.inputs[1].dtype == DType::F16 {
-            work.launches.iter_mut().for_each(|launch| launch.halving(|slot| slot == Slot::Input(1)));
+            let halved = |slot| (slot == Slot::Input(1)).then(|| (inputs * outputs) as u64);
+            work.launches.iter_mut().for_each(|launch| launch.halving(halved));
         }
         Ok(work)
     }
