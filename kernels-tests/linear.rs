@@ -90,7 +90,10 @@ fn linear() {
 fn linear_refuses_what_does_not_fit() {
     let (x, weight, bias) = (Tensor::full([2, 3], 1.0), Tensor::full([4, 5], 1.0), Tensor::full([4], 1.0));
     let why = run_op(gpu(), Arc::new(Linear::default()), &[&x, &weight]).expect_err("refused").to_string();
-    assert!(why.contains("weight: expected f32 or f16 with 3 input channels, as x f32(2, 3) has, got f32(4, 5)"), "{why}");
+    assert!(
+        why.contains("weight: expected f32 or f16 with 3 input channels, as x f32(2, 3) has, got f32(4, 5)"),
+        "{why}"
+    );
     let op = Linear { bias: true, variant: None };
     let weight = Tensor::full([3, 5], 1.0);
     let why = run_op(gpu(), Arc::new(op), &[&x, &weight, &bias]).expect_err("refused").to_string();
