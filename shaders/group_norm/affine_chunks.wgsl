@@ -1,4 +1,4 @@
-// uses: lanes1, segments, rectify, pair_sum
+// uses: lanes1, segments, affine, rectify, pair_sum
 // Sums over a chunk of what each weight touches: partials[chunk, weight] = (sum g, sum g * (x - mean) * rstd), g being grad_y passed back through the
 // rectifier. For weights of each element of a segment (BY_ELEMENT), summed over images and groups, and for weights of each channel where a segment is one row, summed over
 // images; a picture's channels are grad_sums' and affine_finish's.
@@ -24,8 +24,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     var mine = vec2<f32>(0.0);
     if used {
-        let scale = weight[channel];
-        let offset = bias[channel];
+        let own = affine_at(channel);
         let end = min((group.x + 1u) * params.chunk_rows, params.rows);
         for (var row = group.x * params.chunk_rows + row_lane; row < end; row += params.lane_rows) {
             var at = row * params.channels + channel;
@@ -34,9 +33,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 at = (row / params.groups * params.channels + channel) * params.groups + row % params.groups;
                 segment = row;
             }
-            let normal = (x[at] - mean[segment]) * rstd[segment];
-            let g = rectify_grad(grad_y[at], (x[at] - mean[segment]) * (rstd[segment] * scale) + offset, params.leak);
-            mine += vec2<f32>(g, g * normal);
+            let off = x[at] - mean[segment];
+            let g = rectify_grad(grad_y[at], off * (rstd[segment] * own.scale) + own.offset, params.leak);
+            mine += vec2<f32>(g, g * off * rstd[segment]);
         }
     }
     let all = sum_rows(mine, lane, row_lane, params.lane_channels, params.lane_rows, params.half_rows);

@@ -1,4 +1,4 @@
-// uses: segments, rectify, lane_sums
+// uses: segments, affine, rectify, lane_sums
 // Sums over each chunk of an image's rows: partials[image, chunk, channel] = (sum g, sum g * (x - mean)), g being grad_y passed back through the
 // rectifier, whose sign is computed again from x, and BY_ELEMENT times its weight.
 // A workgroup takes `lane_channels` channels of one chunk; lane l reads channel l % lane_channels of every `lane_rows`-th row.
@@ -26,11 +26,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let segment = group.z * params.groups + channel / params.per_group;
         let centre = mean[segment];
         let spread = rstd[segment];
-        var scale = V(1.0);
-        var offset = V(0.0);
-        if !BY_ELEMENT && params.affine != 0u {
-            scale = weight[channel];
-            offset = bias[channel];
+        var own: Affine;
+        if !BY_ELEMENT {
+            own = affine_at(channel);
         }
         let base = group.z * params.rows * params.channels + channel;
         let end = min((group.x + 1u) * params.chunk_rows, params.rows);
@@ -39,13 +37,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let off = x[at] - centre;
             var g = grad_y[at];
             if BY_ELEMENT {
-                let element = row * params.per_group + channel % params.per_group;
-                scale = weight[element];
-                offset = bias[element];
+                own = affine_at(row * params.per_group + channel % params.per_group);
             }
-            g = rectify_grad(g, off * (spread * scale) + offset, params.leak);
+            g = rectify_grad(g, off * (spread * own.scale) + own.offset, params.leak);
             if BY_ELEMENT {
-                g *= scale;
+                g *= own.scale;
             }
             mine.first += g;
             mine.second += g * off;

@@ -1,4 +1,4 @@
-// uses: segments, rectify
+// uses: segments, affine, rectify
 // grad_x = rstd * (g w - (sum g w + xhat * sum g w xhat) / elements), xhat = (x - mean) * rstd, w the weight, sums over the segment (Wu and He, 2018); g is grad_y passed
 // back through the rectifier, whose sign is computed again from x. `sums` has the sum of g w and of g w (x - mean).
 // Lanes, grid and BY_ROW as in normalise.wgsl.
@@ -34,11 +34,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         spread = rstd[segment];
         sum = sums[segment] / elements;
     }
-    var scale = V(1.0);
-    var offset = V(0.0);
-    if !BY_ELEMENT && params.affine != 0u {
-        scale = weight[channel];
-        offset = bias[channel];
+    var own: Affine;
+    if !BY_ELEMENT {
+        own = affine_at(channel);
     }
     let base = group.z * params.rows * params.channels + channel;
     let end = min((group.x + 1u) * params.chunk_rows, params.rows);
@@ -50,13 +48,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             sum = sums[segment] / elements;
         }
         if BY_ELEMENT {
-            let element = select(row, 0u, BY_ROW) * params.per_group + channel % params.per_group;
-            scale = weight[element];
-            offset = bias[element];
+            own = affine_at(select(row, 0u, BY_ROW) * params.per_group + channel % params.per_group);
         }
         let at = base + row * params.channels;
         let off = x[at] - centre;
-        let g = rectify_grad(grad_y[at], off * (spread * scale) + offset, params.leak) * scale;
+        let g = rectify_grad(grad_y[at], off * (spread * own.scale) + own.offset, params.leak) * own.scale;
         grad_x[at] = spread * (g - sum.x - off * (spread * spread * sum.y));
     }
 }

@@ -1,4 +1,4 @@
-// uses: segments, rectify
+// uses: segments, affine, rectify
 // y = rectify((x - mean) * rstd * weight + bias), mean and rstd by (image, group). Where a segment is one row (BY_ROW: plane is 1) all images' rows
 // lie in one grid, and mean and rstd are fetched for each.
 // A workgroup takes `lane_channels` channels of one chunk of an image's rows; lane l makes channel l % lane_channels of
@@ -29,11 +29,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         centre = mean[group.z * params.groups + part];
         spread = rstd[group.z * params.groups + part];
     }
-    var scale = V(1.0);
-    var offset = V(0.0);
-    if !BY_ELEMENT && params.affine != 0u {
-        scale = weight[channel];
-        offset = bias[channel];
+    var own: Affine;
+    if !BY_ELEMENT {
+        own = affine_at(channel);
     }
     let base = group.z * params.rows * params.channels + channel;
     let end = min((group.x + 1u) * params.chunk_rows, params.rows);
@@ -43,11 +41,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             spread = rstd[row * params.groups + part];
         }
         if BY_ELEMENT {
-            let element = select(row, 0u, BY_ROW) * params.per_group + channel % params.per_group;
-            scale = weight[element];
-            offset = bias[element];
+            own = affine_at(select(row, 0u, BY_ROW) * params.per_group + channel % params.per_group);
         }
         let at = base + row * params.channels;
-        y[at] = rectify((x[at] - centre) * (spread * scale) + offset, params.leak);
+        y[at] = rectify((x[at] - centre) * (spread * own.scale) + own.offset, params.leak);
     }
 }

@@ -1,4 +1,4 @@
-// uses: lanes1, segments, rectify, pair_sum
+// uses: lanes1, segments, affine, rectify, pair_sum
 // sums = (sum g w, sum g w (x - mean)), g grad_y passed back through the rectifier and w the weight, of segments that lie in one piece: x is (segments, per_group).
 // A workgroup takes `lane_channels` segments, each read by `lane_rows` neighbouring lanes; the first of them writes.
 // Grid: (ceil(segments / lane_channels), 1, 1). `rows` are the segments. Lanes past the last add zero. Fixed order.
@@ -27,13 +27,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let spread = rstd[segment];
         for (var d = item_lane; d < params.per_group; d += params.lane_rows) {
             let off = x[segment * params.per_group + d] - centre;
-            var scale = 1.0;
-            var offset = 0.0;
-            if params.affine != 0u {
-                scale = weight[first + d];
-                offset = bias[first + d];
-            }
-            let g = scale * rectify_grad(grad_y[segment * params.per_group + d], off * (spread * scale) + offset, params.leak);
+            let own = affine_at(first + d);
+            let g = own.scale * rectify_grad(grad_y[segment * params.per_group + d], off * (spread * own.scale) + own.offset, params.leak);
             mine += vec2<f32>(g, g * off);
         }
     }

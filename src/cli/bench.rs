@@ -1,13 +1,14 @@
 //! `wgvision bench`.
 
 use super::DeviceArgs;
+use super::network::PrecisionArgs;
 use super::profile::said;
 use super::table::{percent, table};
 use crate::engine::bench::{Ceilings, Line, Method};
 use crate::engine::bench_models::{ModelCase, ModelTime};
 use crate::engine::{bench, bench_models};
 use crate::gpu::Gpu;
-use crate::graph::{Precision, megabytes};
+use crate::graph::megabytes;
 use crate::{Error, Result};
 use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
@@ -33,9 +34,8 @@ pub struct BenchArgs {
     /// kernels: so many times the pictures of each layer; models: pictures at a time. For cards that one picture does not fill.
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
-    /// models: all in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
-    #[arg(long, value_name = "f32|f16", default_value = "f32")]
-    precision: Precision,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     /// kernels: a line of JSON for each pass instead of a table, as where stdout is no terminal.
     #[arg(long)]
     lines: bool,
@@ -163,7 +163,7 @@ fn models(args: &BenchArgs, gpu: &Gpu) -> Result<Vec<Json>> {
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     let wanted = |case: &ModelCase| if case.train { !args.forward } else { !args.train };
     for case in cases.into_iter().filter(wanted) {
-        let case = ModelCase { batch: args.batch, precision: args.precision, ..case };
+        let case = ModelCase { batch: args.batch, precision: args.precision.precision, ..case };
         let time = bench_models::time_model(gpu, &case, args.runs, ceilings)?;
         show(&time, args.top);
         rows.push(model_cells(&time));

@@ -2,6 +2,7 @@
 
 use crate::engine::network::Network;
 use crate::engine::{DetectionModel, InstanceModel, SegmentationModel, detection_model, instance_model};
+use crate::graph::Precision;
 use crate::models::classifier::Classifier;
 use crate::models::instance::{self, InstanceNet};
 use crate::weights::TensorFile;
@@ -32,6 +33,14 @@ pub struct NetworkArgs {
     /// A training step instead of inference.
     #[arg(long)]
     pub train: bool,
+}
+
+/// In which precision a network is measured.
+#[derive(Args)]
+pub struct PrecisionArgs {
+    /// Of networks: all in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    pub precision: Precision,
 }
 
 /// Classes of torchvision's networks, as many as COCO has numbers.

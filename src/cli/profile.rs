@@ -1,13 +1,12 @@
 //! `wgvision profile`: where the time of an inference or a training step goes.
 
 use super::DeviceArgs;
-use super::network::NetworkArgs;
+use super::network::{NetworkArgs, PrecisionArgs};
 use super::table::{percent, table};
 use crate::Result;
 use crate::engine::bench::profile::{Profile, Row, measure};
 use crate::engine::bench::{Ceilings, Share};
 use crate::engine::network::pass_name;
-use crate::graph::Precision;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -16,9 +15,8 @@ use std::path::PathBuf;
 pub struct ProfileArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// All in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
-    #[arg(long, value_name = "f32|f16", default_value = "f32")]
-    precision: Precision,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     /// Runs whose median counts, after those that compile and warm up.
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
@@ -32,7 +30,7 @@ pub struct ProfileArgs {
 
 pub fn run(args: &ProfileArgs, device: &DeviceArgs) -> Result<()> {
     let (network, [h, w]) = args.network.network()?;
-    let (train, batch, precision) = (args.network.train, args.network.batch, args.precision);
+    let (train, batch, precision) = (args.network.train, args.network.batch, args.precision.precision);
     let gpu = device.open()?;
     let mut ready = network.compile(&gpu, train, batch, [h, w], precision)?;
     let ceilings = Ceilings::measure(&gpu)?;

@@ -1,10 +1,10 @@
 //! `wgvision summary`: the layer table and the memory plan.
 
 use super::DeviceArgs;
-use super::network::NetworkArgs;
+use super::network::{NetworkArgs, PrecisionArgs};
 use crate::Result;
 use crate::engine::network::{Network, pass_name};
-use crate::graph::{Graph, Options, Plan, Precision, thousands};
+use crate::graph::{Graph, Options, Plan, thousands};
 use crate::nn::Net;
 use clap::Args;
 use std::path::PathBuf;
@@ -13,9 +13,8 @@ use std::path::PathBuf;
 pub struct SummaryArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// All in f32, or weights and activations kept in f16; a training step is then mixed, as `train --precision mixed` makes it.
-    #[arg(long, value_name = "f32|f16", default_value = "f32")]
-    precision: Precision,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     /// Write the graph in Graphviz's language.
     #[arg(long, value_name = "FILE")]
     dot: Option<PathBuf>,
@@ -23,7 +22,7 @@ pub struct SummaryArgs {
 
 pub fn run(args: &SummaryArgs, device: &DeviceArgs) -> Result<()> {
     let (network, [h, w]) = args.network.network()?;
-    let (train, batch, precision) = (args.network.train, args.network.batch, args.precision);
+    let (train, batch, precision) = (args.network.train, args.network.batch, args.precision.precision);
     let mut graph = Graph::new();
     let mut net = Net::new(&mut graph, train && !matches!(network, Network::Instances(_)));
     let outputs = network.build(&mut net, batch, [h, w])?;

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 const LIBRARY: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/lib/activation.wgsl")),
     ("adam_rule", include_str!("../../shaders/lib/adam_rule.wgsl")),
+    ("affine", include_str!("../../shaders/lib/affine.wgsl")),
     ("binary", include_str!("../../shaders/lib/binary.wgsl")),
     ("box_coder", include_str!("../../shaders/lib/box_coder.wgsl")),
     ("columns_pairs", include_str!("../../shaders/lib/columns_pairs.wgsl")),

@@ -2,7 +2,7 @@
 //! [`Segments`]; group, instance and layer norm differ in that and in what is done to the result.
 
 use crate::gpu::Slot::{Input, Output, Scratch};
-use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform};
+use crate::gpu::{Kernel, Launch, Needs, Slot, Uniform, Variant};
 use crate::ops::batch_norm::dispatch::{elementwise, moments, reduction};
 use crate::ops::batch_norm::params::Params as Rows;
 use crate::ops::lanes::{Wide, wide};
@@ -83,13 +83,13 @@ wide!(pub GRAD_SUMS, "group_norm.grad_sums", "group_norm/grad_sums.wgsl", Params
 wide!(pub GRAD_X, "group_norm.grad_x", "group_norm/grad_x.wgsl", Params, &[BY_ROW, BY_ELEMENT, BOTH]);
 
 /// A segment is one row.
-const BY_ROW: &[(&str, f64)] = &[("BY_ROW", 1.0)];
+const BY_ROW: Variant = &[("BY_ROW", 1.0)];
 /// Weights are those of elements, and lie in as many rows as a plane.
-const BY_ELEMENT: &[(&str, f64)] = &[("BY_ELEMENT", 1.0)];
+const BY_ELEMENT: Variant = &[("BY_ELEMENT", 1.0)];
 /// Rows that are segments, each channel a group of its own: all have one weight.
-const BOTH: &[(&str, f64)] = &[("BY_ROW", 1.0), ("BY_ELEMENT", 1.0)];
+const BOTH: Variant = &[("BY_ROW", 1.0), ("BY_ELEMENT", 1.0)];
 /// The partial results are those of each image's channels.
-const BY_CHANNEL: &[(&str, f64)] = &[("BY_CHANNEL", 1.0)];
+const BY_CHANNEL: Variant = &[("BY_CHANNEL", 1.0)];
 
 /// One use of the kernels.
 #[derive(Clone, Copy, Debug)]
@@ -103,19 +103,20 @@ pub struct Use {
 }
 
 impl Use {
-    /// Whether weights must be looked up as those of elements: where a segment is one row of one group, an element is a channel.
-    fn by_element(&self) -> bool {
+    /// Whether weights are looked up as those of elements. Where a segment is one row of one group its elements are the channels.
+    fn looks_up_elements(&self) -> bool {
         let s = &self.segments;
         self.affine && s.by_element && (s.plane > 1 || s.groups > 1)
     }
 
-    fn switches(&self) -> &'static [(&'static str, f64)] {
-        match (self.segments.plane == 1, self.by_element()) {
-            (true, true) => BOTH,
-            (true, false) => BY_ROW,
-            (false, true) => BY_ELEMENT,
-            (false, false) => &[],
-        }
+    /// The switch of kernels that look weights up.
+    fn by_element(&self) -> Variant {
+        if self.looks_up_elements() { BY_ELEMENT } else { &[] }
+    }
+
+    /// The switch of kernels that tell rows from planes.
+    fn by_row(&self) -> Variant {
+        if self.segments.plane == 1 { BY_ROW } else { &[] }
     }
 
     /// The uniform for lanes laid out for (rows, channels).
@@ -166,7 +167,9 @@ impl Use {
         let (rows, images) = if s.plane == 1 { (s.images, 1) } else { (s.plane, s.images) };
         let rows = elementwise(cx, rows, s.channels() / lanes as usize);
         let params = Params { per_group: s.per_group as u32 / lanes, ..self.params(rows) };
-        Launch::new(kernel, params, slots, [rows.chunks, rows.tiles(), images as u32]).with(self.switches())
+        Launch::new(kernel, params, slots, [rows.chunks, rows.tiles(), images as u32])
+            .with(self.by_row())
+            .with(self.by_element())
     }
 }
 
@@ -210,8 +213,8 @@ pub fn grad(of: Use, cx: &LaunchCx<'_>) -> Work {
     let mut of_channels = None;
     if s.plane == 1 {
         let (p, grid) = of.by_segment(s.per_group, of.params(Rows::reduction(1, s.channels())));
-        let launch = Launch::new(&ROW_GRADS, p, slots(sums), grid).costing(5 * n, 8 * n);
-        launches.push(if of.by_element() { launch.with(BY_ELEMENT) } else { launch });
+        let launch = Launch::new(&ROW_GRADS, p, slots(sums), grid).with(of.by_element());
+        launches.push(launch.costing(5 * n, 8 * n));
     } else {
         let rows = reduction(cx, s.plane, s.channels());
         let partials = Scratch(scratch.len());
@@ -222,13 +225,14 @@ pub fn grad(of: Use, cx: &LaunchCx<'_>) -> Work {
         let p = Params { per_group: s.per_group as u32 / lanes, ..of.params(wide) };
         let grid = [wide.chunks, wide.tiles(), s.images as u32];
         let (kernel, _) = GRAD_SUMS.pick(lanes == 4);
-        let launch = Launch::new(kernel, p, slots(partials), grid).costing(7 * n, 8 * n + bytes);
-        launches.push(if of.by_element() { launch.with(BY_ELEMENT) } else { launch });
+        let launch = Launch::new(kernel, p, slots(partials), grid).with(of.by_element());
+        launches.push(launch.costing(7 * n, 8 * n + bytes));
         let like = of.params(rows);
         let (p, grid) = of.by_segment(rows.chunks as usize * s.per_group, like);
-        let p = Params { affine: u32::from(of.affine && !of.by_element()), ..p };
+        let p = Params { affine: u32::from(of.affine && !of.looks_up_elements()), ..p };
         launches.push(Launch::new(&GRAD_FINISH, p, vec![partials, weight, sums], grid).costing(bytes, bytes));
-        of_channels = (!of.by_element()).then_some((Params { images: s.images as u32, ..like }, partials, BY_CHANNEL));
+        of_channels =
+            (!of.looks_up_elements()).then_some((Params { images: s.images as u32, ..like }, partials, BY_CHANNEL));
     }
     if of.affine {
         let (p, partials, how) = of_channels.unwrap_or_else(|| {
@@ -239,8 +243,8 @@ pub fn grad(of: Use, cx: &LaunchCx<'_>) -> Work {
             scratch.push(bytes);
             let p = of.params(rows);
             let grid = [rows.chunks, rows.tiles(), 1];
-            let launch = Launch::new(&AFFINE_CHUNKS, p, slots(partials), grid).costing(8 * n, 8 * n + bytes);
-            launches.push(if s.by_element { launch.with(BY_ELEMENT) } else { launch });
+            let launch = Launch::new(&AFFINE_CHUNKS, p, slots(partials), grid).with(of.by_element());
+            launches.push(launch.costing(8 * n, 8 * n + bytes));
             (p, partials, &[][..])
         });
         let slots = vec![partials, Input(3), Output(1), Output(2)];
