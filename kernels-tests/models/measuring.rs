@@ -86,6 +86,9 @@ fn precisions_are_measured_from_the_shell() {
     }
     let text = printed(&[&["profile", "--train", "--precision", "f16", "--runs", "1"], &network[..]].concat());
     assert!(text.contains("mixed training step of 2 x 32x32"), "{text}");
+    let bench = ["bench", "models", "--only", "yolo-fastest-1.1", "--forward", "--runs", "1", "--precision", "f16"];
+    let text = printed(&bench);
+    assert!(text.contains("yolo-fastest-1.1, inference in f16, 1 x 320x320"), "{text}");
 }
 
 #[test]
@@ -169,6 +172,18 @@ fn networks_of_every_kind_run_on_made_up_pictures() {
             assert!(half != wide, "{network:?}, training {train}: {half} bytes in both precisions");
         }
     }
+}
+
+/// A mixed step may overflow at first, but one that goes on so is not measured.
+#[test]
+fn gradients_that_are_never_finite_are_refused() {
+    let network = Network::UNet(UNet { width: 4, depth: 1, ..UNet::default() });
+    let mut ready = network.compile(&Gpu::open().unwrap(), true, 1, [16; 2], Precision::F16).unwrap();
+    ready.settle().expect("a scale is found");
+    let images = ready.inputs.iter_mut().find(|(name, _)| name == "images").expect("pictures");
+    images.1 = Tensor::full(images.1.shape(), f32::NAN);
+    let why = ready.settle().expect_err("refused").to_string();
+    assert!(why.contains("were not finite"), "{why}");
 }
 
 /// Looks at the results of a run.

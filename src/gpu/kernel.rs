@@ -197,3 +197,30 @@ impl Launch {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::uniform! {
+        struct Nothing {}
+    }
+
+    static KERNEL: Kernel =
+        Kernel { label: "k", source: "", params: Nothing::FIELDS, variants: &[], needs: Needs::Nothing };
+
+    #[test]
+    fn halves_cost_two_bytes_less_each() {
+        let slots = vec![Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let plain = Launch::new(&KERNEL, Nothing::default(), slots, [1; 3]).costing(7, 120);
+        let halved = |elements: u64| {
+            let mut launch = plain.clone();
+            launch.halving(|slot| (slot != Slot::Input(1)).then_some(elements));
+            launch
+        };
+        assert_eq!(halved(10).halves, [1, 3]);
+        assert_eq!(halved(10).cost, Cost { flops: 7, bytes: 80 });
+        // A launch that reads a part of a tensor was not charged for all of it.
+        assert_eq!(halved(1000).cost.bytes, 60);
+    }
+}
